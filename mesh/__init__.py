@@ -1,0 +1,1 @@
+"""Shared memory for AI agents, kept as Markdown files that people can read."""

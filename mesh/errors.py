@@ -1,0 +1,125 @@
+"""Everything Mesh raises on purpose.
+
+    MeshError
+    ├── InvalidInput          an argument is not acceptable           (exit 2, HTTP 400)
+    ├── NotFound
+    │   ├── UnknownNamespace  no such folder in the home              (exit 1, HTTP 404)
+    │   └── UnknownMemory     no memory has that id or prefix         (exit 1, HTTP 404)
+    ├── AmbiguousId           several memories have that prefix       (exit 1, HTTP 409)
+    ├── EditConflict          the file changed since it was read      (exit 1, HTTP 409)
+    ├── MalformedMemory       a file's front matter cannot be edited  (exit 1, HTTP 422)
+    ├── VaultUnavailable      a folder is missing, read-only, full    (exit 1, HTTP 503)
+    ├── LockTimeout           another process holds the lock          (exit 1, HTTP 503)
+    └── ModelUnavailable      the weights are missing or damaged      (exit 1, HTTP 503)
+
+An error carries place, cause and remedy as data. `str(error)` is the one line that a person reads; only the
+edges (command line, MCP, HTTP) print it or turn it into an exit code or a status.
+"""
+
+from collections.abc import Sequence
+
+
+class MeshError(Exception):
+    """`place: cause. Remedy.`: what every surface shows."""
+
+    exit_code = 1
+    code = "error"
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
+        super().__init__(cause)
+        self.place, self.cause, self.remedy = place, cause, remedy
+
+    def __str__(self) -> str:
+        head = f"{self.place}: {self.cause}" if self.place else self.cause
+        return f"{head}. {self.remedy}" if self.remedy else head
+
+
+class InvalidInput(MeshError):
+    """An argument is not acceptable; `place` names it."""
+
+    exit_code = 2
+    code = "invalid_input"
+
+
+class NotFound(MeshError):
+    """What was asked for does not exist."""
+
+    code = "not_found"
+
+
+class UnknownNamespace(NotFound):
+    code = "unknown_namespace"
+
+    def __init__(self, namespace: str, known: Sequence[str] = (), closest: str | None = None) -> None:
+        if closest:
+            remedy = f"Did you mean {closest!r}?"
+        elif known:
+            remedy = f"There are: {', '.join(known)}"
+        else:
+            remedy = 'Learn something first: mesh learn "..."'
+        super().__init__(f"there is no namespace {namespace!r}", remedy=remedy)
+        self.namespace = namespace
+
+
+class UnknownMemory(NotFound):
+    code = "unknown_memory"
+
+    def __init__(self, name: str, namespace: str) -> None:
+        super().__init__(
+            f"no memory {name!r} in namespace {namespace!r}",
+            remedy="List them with: mesh list",
+        )
+
+
+class AmbiguousId(MeshError):
+    code = "ambiguous_id"
+
+    def __init__(self, name: str, matches: Sequence[str]) -> None:
+        shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
+        super().__init__(
+            f"{name!r} names {len(matches)} memories ({shown})",
+            remedy="Give more characters of the id, or the file's path",
+        )
+        self.matches = tuple(matches)
+
+
+class EditConflict(MeshError):
+    """The file is not the one that was read. Nothing was lost: `kept_as` is the other text, if it was displaced."""
+
+    code = "edit_conflict"
+
+    def __init__(self, place: str, kept_as: str | None = None) -> None:
+        kept = f"; the other text is kept as {kept_as}" if kept_as else ""
+        super().__init__(
+            f"it was changed by someone else in the meantime{kept}",
+            place=place,
+            remedy="Read it again and repeat the edit",
+        )
+        self.kept_as = kept_as
+
+
+class MalformedMemory(MeshError):
+    code = "malformed_memory"
+
+    def __init__(self, path: str, line: int, reason: str, remedy: str = "Correct the file in an editor") -> None:
+        super().__init__(reason, place=f"{path}:{line}", remedy=remedy)
+        self.path, self.line, self.reason = path, line, reason
+
+
+class VaultUnavailable(MeshError):
+    code = "vault_unavailable"
+
+
+class LockTimeout(MeshError):
+    code = "locked"
+
+    def __init__(self, place: str, seconds: float) -> None:
+        super().__init__(
+            f"another process has held this lock for {seconds:g} s",
+            place=place,
+            remedy="Wait for it to finish and try again",
+        )
+
+
+class ModelUnavailable(MeshError):
+    code = "model_unavailable"

@@ -1,0 +1,222 @@
+"""Durable changes to single files, relative to an opened folder.
+
+Every operation goes through a folder that was opened part by part without following links, so that a link swapped
+in between cannot lead it elsewhere. A file is written to a temporary name, flushed, and put in place in one step;
+the folder is flushed before the operation returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import VaultUnavailable
+
+_HAS_DIR_FD = os.open in os.supports_dir_fd and os.link in os.supports_dir_fd
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_REMEDIES = {
+    errno.ENOSPC: "Free some space and try again",
+    errno.EDQUOT: "Free some of your quota and try again",
+    errno.EROFS: "Make it writable, or choose another home with MESH_HOME",
+    errno.EACCES: "Check who owns it and its mode",
+    errno.EPERM: "Check who owns it and its mode",
+    errno.ELOOP: "Symbolic links are not followed here: use a real folder",
+    errno.ENOTDIR: "Move the file that is in the way",
+    errno.EIO: "The disk reports errors: check it",
+}
+
+
+@contextmanager
+def failures_reported(place: str) -> Iterator[None]:
+    """Turn an `OSError` inside into `VaultUnavailable` with the place, the cause and a remedy."""
+    try:
+        yield
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        remedy = _REMEDIES.get(error.errno or 0, "Check the disk and the folder")
+        raise VaultUnavailable(cause, place=place, remedy=remedy) from error
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def read_regular(path: str | Path, dir_fd: int | None = None) -> bytes:
+    """The bytes of a regular file. Raises `OSError`, also for a link, a pipe or a folder."""
+    fd = os.open(path, os.O_RDONLY | _NOFOLLOW | _BINARY | getattr(os, "O_NONBLOCK", 0), dir_fd=dir_fd)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read()
+
+
+class Folder:
+    """An opened folder. Use as a context manager; every name given to it is a plain file name."""
+
+    def __init__(self, path: Path, fd: int | None) -> None:
+        self.path, self._fd = path, fd
+
+    @classmethod
+    def open(cls, root: Path, *parts: str, create: bool = False) -> Folder:
+        """`root/parts...`, links refused below `root`. With `create`, missing folders are made (0700) durably."""
+        if create:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path, fd = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY) if _HAS_DIR_FD else None
+        for part in parts:
+            path = path / part
+            fd = _step_into(path, part, fd, create)
+        return cls(path, fd)
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _at(self, name: str) -> str:
+        return name if self._fd is not None else str(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        return read_regular(self._at(name), dir_fd=self._fd)
+
+    def exists(self, name: str) -> bool:
+        try:
+            os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def create(self, name: str, data: bytes) -> None:
+        """A new file, durable on return. Raises `FileExistsError` and leaves the other file alone."""
+        temporary = self._write_temporary(data, mode=0o600)
+        try:
+            self._put_if_absent(temporary, name)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._at(temporary), dir_fd=self._fd)
+        self.sync()
+
+    def swap(self, name: str, data: bytes) -> bytes | None:
+        """Put `data` in the place of the file `name`, durably; return the bytes it displaced.
+
+        None where the platform cannot exchange two names: the file was replaced, and what an editor saved in the
+        last microseconds before it is gone.
+        """
+        mode = stat.S_IMODE(os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode)
+        temporary = self._write_temporary(data, mode)
+        try:
+            displaced = None
+            if exchange_names(self._fd, self._at(temporary), self._at(name)):
+                displaced = self.read(temporary)
+            else:
+                os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            self.sync()
+            return displaced
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._at(temporary), dir_fd=self._fd)
+
+    def move(self, name: str, target: Folder, new_name: str) -> None:
+        """Move a file to another folder, durably, never over another file."""
+        try:
+            os.link(
+                self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd, follow_symlinks=False
+            )
+        except FileExistsError:
+            raise
+        except OSError:  # another file system, or one without hard links
+            target.create(new_name, self.read(name))
+        target.sync()
+        os.unlink(self._at(name), dir_fd=self._fd)
+        self.sync()
+
+    def sync(self) -> None:
+        """Flush the folder's entries to disk."""
+        if self._fd is not None:
+            os.fsync(self._fd)
+
+    def _write_temporary(self, data: bytes, mode: int) -> str:
+        name = f".mesh-{secrets.token_hex(8)}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
+        fd = os.open(self._at(name), flags, mode, dir_fd=self._fd)
+        try:
+            with os.fdopen(fd, "wb", buffering=0) as file:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, mode)
+                os.fsync(fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(self._at(name), dir_fd=self._fd)
+            raise
+        return name
+
+    def _put_if_absent(self, temporary: str, name: str) -> None:
+        try:
+            os.link(
+                self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False
+            )
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
+                raise
+            # No hard links here: reserve the name, then rename over the reservation, which is ours.
+            os.close(os.open(self._at(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self._fd))
+            os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+
+def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | None:
+    """Open `part` below `fd` (which is closed) without following a link."""
+    if fd is None:
+        if create:
+            path.mkdir(mode=0o700, exist_ok=True)
+        if path.is_symlink() or not path.is_dir():
+            raise OSError(errno.ENOTDIR, "not a folder", str(path))
+        return None
+    try:
+        if create:
+            try:
+                os.mkdir(part, 0o700, dir_fd=fd)
+                os.fsync(fd)
+            except FileExistsError:
+                pass  # the usual case: it is there
+        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def exchange_names(dir_fd: int | None, first: str, second: str) -> bool:
+    """Swap two names of one folder in one step. False where the system or the file system cannot."""
+    if dir_fd is None or sys.platform not in {"linux", "darwin"}:
+        return False
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = "renameat2" if sys.platform == "linux" else "renameatx_np"
+    call = getattr(libc, name, None)
+    if call is None:
+        return False
+    exchange_flag = 2  # RENAME_EXCHANGE, and RENAME_SWAP: the same number
+    if call(dir_fd, os.fsencode(first), dir_fd, os.fsencode(second), ctypes.c_uint(exchange_flag)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
+        return False
+    raise OSError(number, os.strerror(number), second)

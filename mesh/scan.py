@@ -1,0 +1,64 @@
+"""What lies in a namespace's folders right now: names and stamps, no file is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# What `stat` says of a file: size, mtime_ns, ctime_ns, inode. Two equal stamps are a hint that the bytes are equal,
+# see `plan.suspects`. A plain tuple, because 100,000 of them are made at a time.
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """Every memory file below some folders. Paths are relative to the home, with `/`."""
+
+    files: dict[str, Stamp] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)  # folders that could not be listed, and why
+    links: list[str] = field(default_factory=list)  # symbolic links, which are not followed
+
+
+def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
+    """List `roots` and all folders below. A root that does not exist has no files; a link is never followed."""
+    snapshot = Snapshot()
+    pending = [(str(home / root), root + "/") for root in roots if (home / root).is_dir()]
+    while pending:
+        folder, prefix = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                _list(entries, prefix, snapshot, pending)
+        except FileNotFoundError:
+            continue  # it went away since its parent was listed
+        except OSError as error:
+            snapshot.unreadable[prefix] = error.strerror or str(error)
+    return snapshot
+
+
+def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pending: list[tuple[str, str]]) -> None:
+    files = found.files
+    for entry in entries:
+        name = entry.name
+        if name[0] == "." or (name[0] == "#" and name[-1] == "#"):
+            continue
+        if name[-3:].lower() == ".md" and entry.is_file(follow_symlinks=False):
+            try:
+                stat = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # an editor's temporary, already renamed
+            files[prefix + name] = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        elif entry.is_symlink():
+            found.links.append(prefix + name)
+        elif entry.is_dir(follow_symlinks=False):
+            pending.append((entry.path, f"{prefix}{name}/"))
+
+
+def folders(path: Path) -> list[str]:
+    """The names of the folders in a folder, links left out; none if it does not exist. Raises `OSError`."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []

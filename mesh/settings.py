@@ -1,0 +1,50 @@
+"""What the environment says. The only module that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_NAMESPACE = "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One process's settings. An empty variable is unset: an empty `MESH_HOME` must never mean the current folder."""
+
+    home: Path  # MESH_HOME, or MESH_DIR: the folder of all namespaces
+    namespace: str = DEFAULT_NAMESPACE  # MESH_NAMESPACE
+    agent: str = "agent"  # MESH_AGENT_ID: the author of what is learned
+    model: str = DEFAULT_MODEL  # MESH_MODEL: a name on the model hub, or a folder
+    model_path: Path | None = None  # MESH_MODEL_PATH: the folder of the default model's files
+    hub_cache: Path = Path()  # where the model hub's client keeps what it has downloaded
+    offline: bool = False  # MESH_OFFLINE: never use the network
+    editor: str = "vi"  # VISUAL, EDITOR
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        env = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
+        user = Path(env.get("HOME") or env.get("USERPROFILE") or Path.home())
+        home = env.get("MESH_HOME") or env.get("MESH_DIR")
+        model_path = env.get("MESH_MODEL_PATH")
+        return cls(
+            home=Path(home).expanduser().absolute() if home else user / ".mesh",
+            namespace=env.get("MESH_NAMESPACE", DEFAULT_NAMESPACE),
+            agent=env.get("MESH_AGENT_ID", "agent"),
+            model=env.get("MESH_MODEL", DEFAULT_MODEL),
+            model_path=Path(model_path).expanduser().absolute() if model_path else None,
+            hub_cache=_hub_cache(env, user),
+            offline=env.get("MESH_OFFLINE", "0").lower() not in {"0", "false", "no"},
+            editor=env.get("VISUAL") or env.get("EDITOR") or ("notepad" if os.name == "nt" else "vi"),
+        )
+
+
+def _hub_cache(env: Mapping[str, str], user: Path) -> Path:
+    if "HF_HUB_CACHE" in env:
+        return Path(env["HF_HUB_CACHE"])
+    if "HF_HOME" in env:
+        return Path(env["HF_HOME"]) / "hub"
+    return Path(env.get("XDG_CACHE_HOME") or user / ".cache") / "huggingface" / "hub"

@@ -1,0 +1,122 @@
+"""What was forgotten or replaced: kept for 30 days under `.trash/<namespace>/<UTC time>-<id>/<path in the home>`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+
+from . import codec
+from .errors import MalformedMemory, UnknownMemory
+from .files import Folder, failures_reported
+from .memory import derived_id
+from .scan import folders, scan
+
+DAYS_KEPT = 30
+_ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-(.+)\Z")
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """One file in the trash: the folder it lies in, what it was called, and when it was thrown away."""
+
+    folder: str
+    path: str
+    memory_id: str
+    at: datetime
+
+
+class Trash:
+    """The trash of one namespace. Whoever changes it holds the namespace's write lock."""
+
+    def __init__(self, home: Path, namespace: str, roots: tuple[str, ...]) -> None:
+        self._home, self._namespace, self._roots = home, namespace, roots
+        self._base = home / ".trash" / namespace
+
+    def entries(self) -> list[Trashed]:
+        """All that lies here, newest first."""
+        found = []
+        for folder, memory_id, at in self._folders():
+            found += [
+                Trashed(folder, path, memory_id, at) for path in sorted(scan(self._base / folder, self._roots).files)
+            ]
+        return found
+
+    def keep(self, path: str, data: bytes) -> Trashed:
+        """Put a copy of a file's bytes here, durably."""
+        entry, parts, name = self._new_entry(path, data)
+        with Folder.open(self._home, *parts, create=True) as target:
+            target.create(name, data)
+        return entry
+
+    def take_in(self, path: str, source: Folder, data: bytes) -> Trashed:
+        """Move the file of `path`, which lies in `source` and holds `data`, here, durably."""
+        entry, parts, name = self._new_entry(path, data)
+        with Folder.open(self._home, *parts, create=True) as target:
+            source.move(name, target, name)
+        return entry
+
+    def find(self, prefix: str) -> Trashed:
+        """The newest entry whose id starts with `prefix`. Raises `UnknownMemory`."""
+        for folder, memory_id, at in self._folders():
+            if memory_id.lower().startswith(prefix.lower()):
+                for path in scan(self._base / folder, self._roots).files:
+                    return Trashed(folder, path, memory_id, at)
+        raise UnknownMemory(f"{prefix} in the trash", self._namespace)
+
+    def put_back(self, entry: Trashed) -> str:
+        """Move an entry to where it was, or beside it if that name is taken; return the path."""
+        *parts, name = PurePosixPath(entry.path).parts
+        with (
+            failures_reported(entry.path),
+            Folder.open(self._base / entry.folder, *parts) as source,
+            Folder.open(self._home, *parts, create=True) as target,
+        ):
+            new_name = _free_name(target, name)
+            source.move(name, target, new_name)
+        self._remove_if_empty(entry.folder)
+        return "/".join([*parts, new_name])
+
+    def empty_old(self) -> None:
+        """Delete what was thrown away more than 30 days ago."""
+        too_old = datetime.now(UTC) - timedelta(days=DAYS_KEPT)
+        for folder, _, at in self._folders():
+            if at < too_old:
+                for path in scan(self._base / folder, self._roots).files:
+                    (self._base / folder / path).unlink(missing_ok=True)
+                self._remove_if_empty(folder)
+
+    def _folders(self) -> Iterator[tuple[str, str, datetime]]:
+        """`(folder, id, time)` of every entry, newest first."""
+        for name in sorted(folders(self._base), reverse=True):
+            if match := _ENTRY.match(name):
+                yield name, match[2], datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+
+    def _new_entry(self, path: str, data: bytes) -> tuple[Trashed, list[str], str]:
+        try:
+            memory_id = codec.read(data, path).id
+        except MalformedMemory:
+            memory_id = derived_id(path)
+        at = datetime.now(UTC)
+        folder = f"{at.strftime(_TIME)}-{memory_id}"
+        *parts, name = PurePosixPath(path).parts
+        return Trashed(folder, path, memory_id, at), [".trash", self._namespace, folder, *parts], name
+
+    def _remove_if_empty(self, folder: str) -> None:
+        for path, _, _ in os.walk(self._base / folder, topdown=False):
+            try:
+                Path(path).rmdir()
+            except OSError:
+                return  # it still holds a file, which stays
+
+
+def _free_name(folder: Folder, name: str) -> str:
+    candidate, number = name, 1
+    while folder.exists(candidate):
+        number += 1
+        candidate = f"{name.removesuffix('.md')}-{number}.md"
+    return candidate

@@ -1,0 +1,159 @@
+"""The files of the home: where memories lie, how they are read, written, thrown away and brought back.
+
+Knows folders and bytes, and keeps the promises of FORMAT.md, section 7. Knows nothing of caches or meaning.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from . import codec, inputs
+from .errors import EditConflict, InvalidInput, UnknownNamespace
+from .files import Folder, failures_reported, read_regular, sha256
+from .locks import locked
+from .memory import Memory, slug
+from .scan import Snapshot, folders, scan
+from .trash import Trash, Trashed
+
+LOCAL = "_local"
+_GITIGNORE = "_local/\n.cache/\n.trash/\n.locks/\n.models/\n"
+
+
+class Vault:
+    """All namespaces of one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    # --- namespaces ----------------------------------------------------------------------------------------
+
+    def namespaces(self) -> list[str]:
+        """The names of all namespaces, sorted."""
+        with failures_reported(str(self.home)):
+            names = {*folders(self.home), *folders(self.home / LOCAL)}
+        return sorted(filter(_is_namespace, names))
+
+    def exists(self, namespace: str) -> bool:
+        return any((self.home / root).is_dir() for root in roots(namespace))
+
+    def require(self, namespace: str) -> None:
+        """Raise `UnknownNamespace`, with the closest name there is, unless the namespace exists."""
+        if not self.exists(namespace):
+            known = self.namespaces()
+            closest = difflib.get_close_matches(namespace, known, n=1)
+            raise UnknownNamespace(namespace, known, closest[0] if closest else None)
+
+    def prepare(self) -> None:
+        """Make the home, for its owner only."""
+        with failures_reported(str(self.home)):
+            if not (self.home / ".gitignore").exists():
+                with Folder.open(self.home, create=True) as home:
+                    if not home.exists(".gitignore"):
+                        home.create(".gitignore", _GITIGNORE.encode())
+
+    def scan(self, namespace: str) -> Snapshot:
+        return scan(self.home, roots(namespace))
+
+    def trash(self, namespace: str) -> Trash:
+        return Trash(self.home, namespace, roots(namespace))
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def bytes_of(self, path: str) -> bytes:
+        """The bytes of a memory file. Raises `OSError`; the caller decides what a failure means."""
+        return read_regular(self.home / path)
+
+    def read(self, path: str) -> tuple[Memory, bytes]:
+        """A memory, and the sha256 that an edit of it must be based on. Raises `MeshError`."""
+        with failures_reported(path):
+            data = self.bytes_of(path)
+        return codec.read(data, path), sha256(data)
+
+    # --- writing: all of it under the namespace's write lock -------------------------------------------------
+
+    @contextmanager
+    def writing(self, namespace: str) -> Iterator[None]:
+        """Hold the namespace's write lock. Nothing slow may happen inside: no network, no embedding, no git."""
+        self.prepare()
+        path = self.home / ".locks" / f"{namespace}.lock"
+        with ExitStack() as stack:
+            with failures_reported(str(path)):
+                stack.enter_context(locked(path))
+            yield
+
+    def add(self, namespace: str, memory: Memory) -> str:
+        """Write a new file for `memory`, durably, and return its path."""
+        root = roots(namespace)[memory.local_only]
+        data = codec.render(memory)
+        with failures_reported(str(self.home / root)), Folder.open(self.home, *root.split("/"), create=True) as folder:
+            name = _create_unique(folder, data, memory)
+        return f"{root}/{name}"
+
+    def rewrite(self, namespace: str, path: str, base: bytes, data: bytes) -> None:
+        """Replace a file that must still be `base` (a sha256), durably; what it was goes to the trash.
+
+        Raises `EditConflict`, with nothing written or, if somebody saved within the last moment, with their text
+        kept beside it.
+        """
+        *parts, name = PurePosixPath(path).parts
+        with failures_reported(path), Folder.open(self.home, *parts) as folder:
+            old = folder.read(name)
+            if sha256(old) != base:
+                raise EditConflict(path)
+            self.trash(namespace).keep(path, old)
+            displaced = folder.swap(name, data)
+            if displaced is not None and displaced != old:
+                kept = _create_beside(folder, name, displaced, "conflict")
+                raise EditConflict(path, "/".join([*parts, kept]))
+
+    def discard(self, namespace: str, path: str, base: bytes | None = None) -> Trashed:
+        """Move a file to the trash, durably. With `base`, raises `EditConflict` if it is no longer that."""
+        *parts, name = PurePosixPath(path).parts
+        trash = self.trash(namespace)
+        with failures_reported(path), Folder.open(self.home, *parts) as folder:
+            data = folder.read(name)
+            if base is not None and sha256(data) != base:
+                raise EditConflict(path)
+            entry = trash.take_in(path, folder, data)
+            trash.empty_old()
+        return entry
+
+
+def roots(namespace: str) -> tuple[str, str]:
+    """The two folders of a namespace, relative to the home: what may be shared, and what may not."""
+    return namespace, f"{LOCAL}/{namespace}"
+
+
+def _is_namespace(name: str) -> bool:
+    try:
+        return inputs.namespace(name) == name
+    except InvalidInput:
+        return False
+
+
+def _create_unique(folder: Folder, data: bytes, memory: Memory) -> str:
+    """Create the file under the first free name: slug and 12 characters of the id, then more of it."""
+    beginning = slug(memory.title or memory.content)
+    for length in range(12, max(13, len(memory.id) + 1)):
+        name = f"{beginning}--{memory.id[:length]}.md"
+        try:
+            folder.create(name, data)
+        except FileExistsError:
+            continue
+        return name
+    return _create_beside(folder, f"{beginning}--{memory.id}.md", data, "copy")
+
+
+def _create_beside(folder: Folder, name: str, data: bytes, word: str) -> str:
+    """Create `<name>.<word>-<time>.md` beside `name`."""
+    while True:
+        other = f"{name.removesuffix('.md')}.{word}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}.md"
+        try:
+            folder.create(other, data)
+        except FileExistsError:
+            continue
+        return other
