@@ -50,13 +50,13 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def read_regular(path: str | Path, dir_fd: int | None = None) -> bytes:
-    """The bytes of a regular file. Raises `OSError`, also for a link, a pipe or a folder."""
+def read_regular(path: str | Path, dir_fd: int | None = None, limit: int = -1) -> bytes:
+    """The bytes of a regular file, at most `limit`. Raises `OSError`, also for a link, a pipe or a folder."""
     fd = os.open(path, os.O_RDONLY | _NOFOLLOW | _BINARY | getattr(os, "O_NONBLOCK", 0), dir_fd=dir_fd)
     with os.fdopen(fd, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
-        return file.read()
+        return file.read(limit)
 
 
 class Folder:

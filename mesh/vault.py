@@ -64,8 +64,8 @@ class Vault:
     # --- reading -------------------------------------------------------------------------------------------
 
     def bytes_of(self, path: str) -> bytes:
-        """The bytes of a memory file. Raises `OSError`; the caller decides what a failure means."""
-        return read_regular(self.home / path)
+        """The bytes of a memory file; of one too large to be a memory, enough to tell. Raises `OSError`."""
+        return read_regular(self.home / path, limit=codec.MAX_FILE_BYTES + 1)
 
     def read(self, path: str) -> tuple[Memory, bytes]:
         """A memory, and the sha256 that an edit of it must be based on. Raises `MeshError`."""

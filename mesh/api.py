@@ -1,0 +1,230 @@
+"""`Mesh`: one namespace, one method a verb. Composes the use cases and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from . import change, inputs
+from .errors import InvalidInput
+from .front_matter.edit import Change
+from .index.filters import Filters
+from .learn import learn, new_memory
+from .memory import iso
+from .recall import listed, recall
+from .rows import hit_row, learned_row, memory_row
+from .settings import Settings
+from .workspace import Receipt, Workspace
+
+Row = dict[str, Any]
+
+
+class Results(list[Row]):
+    """Rows, best first, with the receipt of what they were made from."""
+
+    receipt: Receipt | None = None
+
+
+class Mesh:
+    """The memories of one namespace, as one agent sees and writes them.
+
+    >>> with Mesh(namespace="my-project", agent_id="coding-agent") as mesh:
+    ...     mesh.learn("The API rate limit is 100 requests/min")
+    ...     mesh.recall("what are the API constraints?")
+
+    `namespace`: `MESH_NAMESPACE`, else "shared". `agent_id`: `MESH_AGENT_ID`, else "agent". `home`: `MESH_HOME`, else
+    `~/.mesh`. A namespace comes into being when something is learned in it; until then it is empty, unless
+    `must_exist` asks for `UnknownNamespace`. Threads may share one `Mesh`. Every method raises `MeshError`.
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        agent_id: str | None = None,
+        home: str | Path | None = None,
+        *,
+        must_exist: bool = False,
+    ) -> None:
+        settings = Settings.from_environment()
+        if home is not None:
+            if not str(home):
+                raise InvalidInput("it is empty", place="home", remedy="Give a folder")
+            settings = replace(settings, home=Path(home).expanduser().absolute())
+        self.namespace = inputs.namespace(settings.namespace if namespace is None else namespace)
+        self.agent_id = inputs.agent(settings.agent if agent_id is None else agent_id)
+        self.workspace = Workspace(settings, self.namespace)
+        if must_exist:
+            self.workspace.vault.require(self.namespace)
+
+    def __enter__(self) -> Mesh:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the cache. The object opens it again if it is used again."""
+        self.workspace.close()
+
+    # --- learning --------------------------------------------------------------------------------------------
+
+    def learn(
+        self,
+        content: str,
+        memory_type: str = "fact",
+        confidence: float = 1.0,
+        tags: Sequence[str] | None = None,
+        ttl_days: float | None = None,
+        local_only: bool = False,
+        *,
+        supersedes: str | Sequence[str] | None = None,
+        title: str = "",
+        source: str = "",
+    ) -> Row:
+        """Store a memory, durably, unless its very text is there.
+
+        Gives `memory_id`, `status` ("stored", "stored_with_conflict", "deduplicated"), `path`, `conflict` (None, or
+        the memory that this one may be an update of) and `superseded`.
+        """
+        memory = new_memory(
+            content,
+            agent=self.agent_id,
+            memory_type=memory_type,
+            confidence=confidence,
+            tags=tags,
+            ttl_days=ttl_days,
+            local_only=local_only,
+            supersedes=supersedes,
+            title=title,
+            source=source,
+        )
+        return learned_row(learn(self.workspace, memory))
+
+    # --- asking ----------------------------------------------------------------------------------------------
+
+    def recall(
+        self,
+        query: str,
+        n: int = 5,
+        min_similarity: float = 0,
+        min_confidence: float = 0,
+        include_stale: bool = True,
+        memory_type: str | None = None,
+        tags: Sequence[str] | None = None,
+        source_agent: str | None = None,
+        *,
+        count: int | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        include_local: bool = True,
+    ) -> Results:
+        """The memories that answer `query`, best first, from the files as they are now. `count` is another `n`."""
+        now = datetime.now(UTC)
+        filters = Filters(
+            type=inputs.memory_type(memory_type) if memory_type else None,
+            tags=inputs.tags(tags),
+            agent=source_agent,
+            since=inputs.moment(since, "since", now),
+            until=inputs.moment(until, "until", now),
+            min_confidence=inputs.fraction(min_confidence, "min_confidence"),
+            include_stale=include_stale,
+            local=include_local,
+            now=now,
+        )
+        found = recall(
+            self.workspace, query, n=n if count is None else count, min_similarity=min_similarity, filters=filters
+        )
+        results = Results(hit_row(hit, now) for hit in found.hits)
+        results.receipt = found.receipt
+        return results
+
+    def get(self, memory_id: str) -> Row:
+        """The memory that an id, a unique prefix of 4 or more characters, or a path names."""
+        memory, _ = self.workspace.find(memory_id)
+        return memory_row(memory, datetime.now(UTC))
+
+    def inspect(
+        self,
+        limit: int = 20,
+        *,
+        offset: int = 0,
+        memory_type: str | None = None,
+        tags: Sequence[str] | None = None,
+        source_agent: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        include_local: bool = True,
+    ) -> list[Row]:
+        """The youngest memories."""
+        now = datetime.now(UTC)
+        filters = Filters(
+            type=memory_type,
+            tags=inputs.tags(tags),
+            agent=source_agent,
+            since=inputs.moment(since, "since", now),
+            until=inputs.moment(until, "until", now),
+            local=include_local,
+            now=now,
+        )
+        memories, _ = listed(self.workspace, filters=filters, limit=limit, offset=offset)
+        return [memory_row(memory, now) for memory in memories]
+
+    def count(self) -> int:
+        """How many memories there are."""
+        return listed(self.workspace, limit=0)[1]
+
+    # --- changing --------------------------------------------------------------------------------------------
+
+    def update(
+        self,
+        memory_id: str,
+        content: str | None = None,
+        *,
+        memory_type: str | None = None,
+        confidence: float | None = None,
+        tags: Sequence[str] | None = None,
+        ttl_days: float | None = None,
+        title: str | None = None,
+    ) -> Row:
+        """Change a memory in its file, touching only the lines that must change; its old text goes to the trash."""
+        changes: dict[str, Change] = {}
+        if memory_type is not None:
+            changes["type"] = inputs.memory_type(memory_type)
+        if confidence is not None:
+            changes["confidence"] = f"{inputs.fraction(confidence, 'confidence'):.12g}"
+        if tags is not None:
+            changes["tags"] = list(inputs.tags(tags)) or None
+        if title is not None:
+            changes["title"] = inputs.word(title, "title") or None
+        if (days := inputs.ttl_days(ttl_days)) is not None:
+            changes["expires"] = iso(datetime.now(UTC) + timedelta(days=days))
+        text = None if content is None else inputs.content(content)
+        return memory_row(change.update(self.workspace, memory_id, changes, text), datetime.now(UTC))
+
+    def forget(self, memory_id: str) -> Row:
+        """Move a memory to the trash, where it is kept for 30 days."""
+        return memory_row(change.forget(self.workspace, memory_id), datetime.now(UTC))
+
+    def restore(self, memory_id: str) -> Row:
+        """Bring the newest text of a memory back from the trash; a living one with its id takes its place there."""
+        return memory_row(change.restore(self.workspace, memory_id), datetime.now(UTC))
+
+    # --- the cache -------------------------------------------------------------------------------------------
+
+    def refresh(self) -> Receipt:
+        """Make the cache equal the files now, as every recall does."""
+        with self.workspace.turn:
+            scanned, done = self.workspace.refresh()
+            return self.workspace.receipt(scanned, done, self.workspace.embed_now())
+
+    def reindex(self, *, from_nothing: bool = False, progress: Callable[[int], None] | None = None) -> Receipt:
+        """Embed everything that is pending; `from_nothing` throws the cache away first."""
+        with self.workspace.turn:
+            if from_nothing:
+                self.workspace.cache.discard("it was asked for")
+            scanned, done = self.workspace.refresh()
+            self.workspace.embed_all(progress)
+            return self.workspace.receipt(scanned, done, self.workspace.embed_now())

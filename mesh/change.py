@@ -1,0 +1,70 @@
+"""Change, forget and bring back memories. Whatever a change replaces goes to the trash first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from . import codec
+from .errors import EditConflict
+from .files import failures_reported, sha256
+from .front_matter.edit import Change
+from .memory import Memory, iso
+from .workspace import Workspace
+
+
+def update(
+    workspace: Workspace,
+    name: str,
+    changes: Mapping[str, Change],
+    content: str | None = None,
+    base: tuple[str, bytes] | None = None,
+) -> Memory:
+    """Change a memory's text or keys; its old text goes to the trash. `base`: the path and sha256 it was read with.
+
+    Raises `EditConflict` if the file is no longer that, `MalformedMemory` if it cannot be edited safely.
+    """
+    with workspace.turn:
+        if base is None:
+            memory, digest = workspace.find(name)
+            path = memory.path
+        else:
+            path, digest = base
+        with workspace.vault.writing(workspace.namespace):
+            with failures_reported(path):
+                old = workspace.vault.bytes_of(path)
+            if sha256(old) != digest:
+                raise EditConflict(path)
+            new = codec.revise(old, path, changes, content)
+            if new != old:
+                new = codec.revise(new, path, {"updated": iso(datetime.now(UTC))})
+                workspace.vault.rewrite(workspace.namespace, path, digest, new)
+                workspace.refresh_paths(path)
+        workspace.embed_path(path)
+        return codec.read(new, path)
+
+
+def forget(workspace: Workspace, name: str) -> Memory:
+    """Move a memory to the trash. Raises `UnknownMemory`, `AmbiguousId`."""
+    with workspace.turn:
+        memory, digest = workspace.find(name)
+        with workspace.vault.writing(workspace.namespace):
+            workspace.vault.discard(workspace.namespace, memory.path, digest)
+            workspace.refresh_paths(memory.path)
+        return memory
+
+
+def restore(workspace: Workspace, name: str) -> Memory:
+    """Bring a memory back from the trash; a living one with its id goes there instead. Raises `UnknownMemory`."""
+    with workspace.turn:
+        workspace.refresh()
+        trash = workspace.vault.trash(workspace.namespace)
+        with workspace.vault.writing(workspace.namespace):
+            entry = trash.find(name)
+            living = workspace.path_of_id(entry.memory_id)
+            if living:
+                workspace.vault.discard(workspace.namespace, living)
+            path = trash.put_back(entry)
+            workspace.refresh_paths(path, *([living] if living else []))
+        workspace.embed_path(path)
+        return workspace.vault.read(path)[0]

@@ -1,0 +1,33 @@
+"""git, as far as Mesh needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def head(folder: Path) -> str | None:
+    """The commit that is checked out in `folder`, read from its `.git` without running git; None if there is none."""
+    try:
+        git = folder / ".git"
+        if git.is_file():
+            git = folder / git.read_text("utf-8").removeprefix("gitdir:").strip()
+        text = (git / "HEAD").read_text("utf-8").strip()
+        if not text.startswith("ref: "):
+            return text or None
+        common = git / "commondir"
+        base = git / common.read_text("utf-8").strip() if common.exists() else git
+        return _resolved(base, text.removeprefix("ref: "))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _resolved(git: Path, ref: str) -> str | None:
+    loose = git / ref
+    if loose.is_file():
+        return loose.read_text("utf-8").strip()
+    packed = git / "packed-refs"
+    if packed.is_file():
+        for line in packed.read_text("utf-8").splitlines():
+            if line.endswith(" " + ref):
+                return line.split(" ")[0]
+    return None

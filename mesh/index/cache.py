@@ -1,0 +1,104 @@
+"""The cache of one namespace, opened: its manifest and its matrices. Opens damaged ones by making them again."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ..files import failures_reported
+from ..locks import locked
+from .manifest import CacheDamaged, CacheReadOnly, Manifest, translated
+from .vectors import Matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..embedding.protocol import Embedder
+
+log = logging.getLogger("mesh")
+T = TypeVar("T")
+
+
+class Cache:
+    """Not thread-safe; its owner takes turns."""
+
+    def __init__(self, home: Path, namespace: str) -> None:
+        self.namespace = namespace
+        self.folder = home / ".cache" / namespace
+        self._lock = home / ".locks" / f"{namespace}.cache.lock"
+        self._manifest: Manifest | None = None
+        self._matrices: dict[str, Matrix] = {}
+        # Vectors made a moment ago for texts that are about to be indexed, by the texts' digests.
+        self.fresh_vectors: dict[bytes, NDArray[np.float32]] = {}
+
+    @property
+    def manifest(self) -> Manifest:
+        if self._manifest is None:
+            with failures_reported(str(self.folder)):
+                self._manifest = self._open()
+        return self._manifest
+
+    @property
+    def writable(self) -> bool:
+        return self.manifest.writable
+
+    def matrix(self, embedder: Embedder) -> Matrix:
+        """The vectors of an embedder's space."""
+        if embedder.key not in self._matrices:
+            self._matrices[embedder.key] = Matrix(self.folder, self.manifest, embedder.key, embedder.dimension)
+        return self._matrices[embedder.key]
+
+    def close(self) -> None:
+        if self._manifest is not None:
+            self._manifest.close()
+        self._manifest, self._matrices = None, {}
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Do something with the cache; if it turns out to be damaged, make it again and do it once more."""
+        try:
+            with translated():
+                return action()
+        except CacheDamaged as damage:
+            self.discard(str(damage))
+            with translated():
+                return action()
+
+    def discard(self, reason: str) -> None:
+        """Delete the cache, saying why. The files of the vault are not touched."""
+        log.warning("the cache of %r is made again: %s", self.namespace, reason)
+        if self._manifest is not None and not self._manifest.writable:
+            self.close()
+            return
+        self.close()
+        with failures_reported(str(self.folder)), locked(self._lock):
+            for path in self.folder.glob("*"):
+                if path.name.startswith(("manifest.db", "vectors")):
+                    path.unlink(missing_ok=True)
+
+    def _open(self) -> Manifest:
+        path = self.folder / "manifest.db"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Manifest.open(path)
+        except CacheDamaged as damage:
+            self.discard(str(damage))
+            return Manifest.open(path)
+        except (CacheReadOnly, PermissionError):
+            return Manifest.open_copy(path)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return Manifest.open_copy(path)
+
+    def size_on_disk(self) -> int:
+        """Bytes that the cache takes."""
+        total = 0
+        for path in self.folder.glob("*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_blocks * 512 if hasattr(path.stat(), "st_blocks") else path.stat().st_size
+        return total

@@ -1,0 +1,61 @@
+"""Which memories may answer, as a condition on the manifest's `files`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..memory import STALE_BELOW
+from .manifest import SERVED
+
+# Memory.effective_confidence, for SQLite.
+_EFFECTIVE = """(CASE WHEN expires IS NULL THEN confidence WHEN :now >= expires THEN 0.0
+    WHEN born IS NULL OR born >= expires OR :now <= born THEN confidence
+    ELSE confidence * (expires - :now) / (expires - born) END)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a recall or a list is narrowed to. `local`: whether memories that never leave this machine may answer."""
+
+    type: str | None = None
+    tags: tuple[str, ...] = ()  # all of them
+    agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    min_confidence: float = 0.0
+    include_stale: bool = True
+    local: bool = True
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def where(self) -> tuple[str, list[object]]:
+        """`(condition, values)` over the table `files`."""
+        conditions, values = [f"state = {SERVED}"], list[object]()
+
+        def narrow(condition: str, *more: object) -> None:
+            conditions.append(condition)
+            values.extend(more)
+
+        if self.type:
+            narrow("type = ?", self.type)
+        for tag in self.tags:
+            narrow("instr(lower(tags), ?) > 0", f"\n{tag.lower()}\n")
+        if self.agent:
+            narrow("agent = ?", self.agent)
+        if self.since:
+            narrow("born >= ?", self.since.timestamp())
+        if self.until:
+            narrow("born < ?", self.until.timestamp())
+        if not self.local:
+            narrow("local_only = 0")
+        now = str(self.now.timestamp())
+        if self.min_confidence > 0:
+            narrow(f"{_EFFECTIVE.replace(':now', now)} >= ?", self.min_confidence)
+        if not self.include_stale:
+            narrow(f"(expires IS NULL OR {_EFFECTIVE.replace(':now', now)} >= ?)", STALE_BELOW)
+        return " AND ".join(conditions), values
+
+    @property
+    def admits_all(self) -> bool:
+        """Whether every memory that is served may answer."""
+        return self == Filters(now=self.now)

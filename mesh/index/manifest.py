@@ -1,0 +1,238 @@
+"""`manifest.db`: what the files held when they were last looked at, and the lexical index over it. SQLite.
+
+    meta      name -> value: version, the digest of the last scan, the device of the namespace's folder
+    files     one row a file: its stamp and digest, the known keys, its problems
+    words     FTS5 over content and what is about it; `rowid` is `files.file_id`
+    matrices  one row an embedding model: its key, its .npy file, how many rows of it are used
+    passages  the spans of a file's content that were embedded, for one model
+    vectors   the row of the matrix that holds the embedding of a text, and that row's CRC-32
+
+A writer holds SQLite's write lock; readers never wait (WAL). Nothing here is the truth: whatever is missing, damaged
+or of another version is made again from the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..memory import Memory, Problem
+from ..scan import Stamp
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+
+SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE files (
+    file_id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
+    size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, settled INTEGER, digest BLOB,
+    id TEXT, type TEXT, tags TEXT, agent TEXT, born REAL, confidence REAL, expires REAL, local_only INTEGER,
+    source TEXT, text_digest BLOB, problems TEXT, embedded INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX files_by_id ON files (id COLLATE NOCASE);
+CREATE INDEX files_by_text ON files (text_digest);
+CREATE INDEX files_by_state ON files (state, embedded);
+CREATE TABLE supersedes (file_id INTEGER, id TEXT COLLATE NOCASE, PRIMARY KEY (id, file_id)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5 (content, about, tokenize = 'porter unicode61 remove_diacritics 2');
+INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)'); -- what is written counts more than what is about it
+CREATE TABLE matrices (
+    model INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, file TEXT NOT NULL, dimension INTEGER NOT NULL,
+    used INTEGER NOT NULL, capacity INTEGER NOT NULL, stamp TEXT);
+CREATE TABLE passages (
+    model INTEGER, file_id INTEGER, ordinal INTEGER, start INTEGER, stop INTEGER, text_digest BLOB,
+    PRIMARY KEY (model, file_id, ordinal)) WITHOUT ROWID;
+CREATE INDEX passages_by_text ON passages (model, text_digest);
+CREATE TABLE vectors (
+    model INTEGER, text_digest BLOB, row INTEGER, checksum INTEGER, PRIMARY KEY (model, text_digest)) WITHOUT ROWID;
+CREATE UNIQUE INDEX vectors_by_row ON vectors (model, row);
+"""
+
+
+class CacheDamaged(Exception):
+    """The cache cannot be used as it is. Never leaves the library: whoever meets it makes the cache again."""
+
+
+class CacheReadOnly(Exception):
+    """The cache cannot be written here (a read-only home)."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Tell damage from everything else SQLite reports. Busy is neither: SQLite has waited, and it goes on."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise CacheDamaged(str(error)) from error
+    except sqlite3.OperationalError as error:
+        code = (error.sqlite_errorcode or 0) & 0xFF
+        if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+            raise CacheReadOnly(str(error)) from error
+        if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA} or error.sqlite_errorcode == 522:  # short read
+            raise CacheDamaged(str(error)) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        raise CacheDamaged(str(error)) from error
+
+
+class Manifest:
+    """An opened manifest. One thread at a time; other processes may read and write beside it."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, *, writable: bool) -> None:
+        self.path, self.db, self.writable = path, db, writable
+
+    @classmethod
+    def open(cls, path: Path) -> Manifest:
+        """Open it, made when missing. Raises `CacheDamaged`, `CacheReadOnly`, `sqlite3.OperationalError`."""
+        with translated():
+            db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                _check_version(db)
+            except BaseException:
+                db.close()
+                raise
+        return cls(path, db, writable=True)
+
+    @classmethod
+    def open_copy(cls, path: Path) -> Manifest:
+        """A copy in memory, for a home that cannot be written; empty if there is nothing to copy."""
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            source.backup(db)
+            source.close()
+            _check_version(db)
+        except (sqlite3.Error, CacheDamaged):
+            db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            _check_version(db)
+        return cls(path, db, writable=False)
+
+    def close(self) -> None:
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock; commit at the end, or undo everything if the body raises."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    # --- meta ----------------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> object:
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set(self, name: str, value: object) -> None:
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    # --- files ---------------------------------------------------------------------------------------------
+
+    def count(self, state: int = SERVED) -> int:
+        return int(self.db.execute("SELECT count(*) FROM files WHERE state = ?", (state,)).fetchone()[0])
+
+    def put(self, row: FileRow) -> None:
+        """Insert or replace one file: its row, its words; its passages stay only if the content did."""
+        old = self.db.execute("SELECT file_id, text_digest, embedded FROM files WHERE path = ?", (row.path,)).fetchone()
+        embedded = 0
+        if old:
+            embedded = old[2] if old[1] == row.text_digest else 0
+            self._drop(old[0], passages=not embedded)
+        cursor = self.db.execute(
+            f"INSERT INTO files VALUES (?, ?, {', '.join('?' * len(row.columns))}, ?)",
+            (old[0] if old else None, row.path, *row.columns, embedded),
+        )
+        if row.words:
+            self.db.execute(
+                "INSERT INTO words (rowid, content, about) VALUES (?, ?, ?)", (cursor.lastrowid, *row.words)
+            )
+        self.db.executemany(
+            "INSERT OR IGNORE INTO supersedes VALUES (?, ?)", [(cursor.lastrowid, one) for one in row.supersedes]
+        )
+
+    def remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            for (file_id,) in self.db.execute("SELECT file_id FROM files WHERE path = ?", (path,)).fetchall():
+                self._drop(file_id, passages=True)
+
+    def _drop(self, file_id: int, *, passages: bool) -> None:
+        self.db.execute("DELETE FROM words WHERE rowid = ?", (file_id,))
+        self.db.execute("DELETE FROM supersedes WHERE file_id = ?", (file_id,))
+        self.db.execute("DELETE FROM files WHERE file_id = ?", (file_id,))
+        if passages:
+            for (model,) in self.db.execute("SELECT model FROM matrices").fetchall():
+                self.db.execute("DELETE FROM passages WHERE model = ? AND file_id = ?", (model, file_id))
+
+    def problems(self) -> list[Problem]:
+        """Every problem of every file, by path."""
+        rows = self.db.execute("SELECT path, problems FROM files WHERE problems <> '' ORDER BY path")
+        return [Problem(path, *one) for path, problems in rows for one in json.loads(problems)]
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty database. Raises `CacheDamaged` for one of another version."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == SCHEMA_VERSION:
+        return
+    if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        db.execute("BEGIN IMMEDIATE")
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # nobody else made them meanwhile
+            for statement in re.sub("--.*", "", _SCHEMA).split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+        return
+    raise CacheDamaged(f"the cache is of version {version}, not {SCHEMA_VERSION}")
+
+
+class FileRow:
+    """One file as the manifest keeps it: the columns of `files` between `path` and `embedded`, and its words."""
+
+    __slots__ = ("columns", "path", "supersedes", "text_digest", "words")
+
+    def __init__(
+        self,
+        path: str,
+        state: int,
+        stamp: Stamp,
+        settled: bool,
+        digest: bytes | None,
+        memory: Memory | None = None,
+        *,
+        text_digest: bytes | None = None,
+        about: str = "",
+        problems: Iterable[Problem] = (),
+    ) -> None:
+        noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
+        known = _known_keys(memory) if memory else (None,) * 9
+        self.path, self.text_digest = path, text_digest
+        self.supersedes = memory.supersedes if memory else ()
+        self.words = (memory.content, about) if memory and state == SERVED else None
+        self.columns = (state, *stamp, settled, digest, *known, text_digest, json.dumps(noted) if noted else "")
+
+
+def _known_keys(memory: Memory) -> tuple[object, ...]:
+    born = memory.born
+    return (
+        memory.id,
+        memory.type,
+        f"\n{chr(10).join(memory.tags)}\n" if memory.tags else "",
+        memory.agent,
+        born.timestamp() if born else None,
+        memory.confidence,
+        memory.expires.timestamp() if memory.expires else None,
+        memory.local_only,
+        memory.source,
+    )

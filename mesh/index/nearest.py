@@ -1,0 +1,116 @@
+"""Exact cosine similarity between a question and the memories of a namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .manifest import SERVED, Manifest
+from .vectors import Matrix
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+_MOST_ROWS = 8192  # asked for by number in one query
+
+
+class Near(NamedTuple):
+    """A memory's cosine similarity: that of its best passage, the span `start:stop` of its content."""
+
+    cosine: float
+    start: int
+    stop: int
+
+
+class Nearest:
+    """The cosines of one question. `question`: float32 `(d,)`, unit length."""
+
+    def __init__(self, manifest: Manifest, matrix: Matrix, question: NDArray[np.float32]) -> None:
+        self._db, self._matrix, self._question = manifest.db, matrix, question
+        self._rows = matrix.rows()
+        self._cosines: NDArray[np.float32] | None = None
+
+    def _all(self) -> NDArray[np.float32]:
+        if self._cosines is None:
+            self._cosines = self._rows @ self._question
+        return self._cosines
+
+    def best(self, limit: int, where: str, values: Sequence[object]) -> dict[int, Near]:
+        """The `limit` files nearest to the question among those that `where` admits; `where` empty: all served."""
+        return self._best_of(where, values, limit) if where else self._best_of_all(limit)
+
+    def _best_of_all(self, limit: int) -> dict[int, Near]:
+        """Take the nearest rows until they name enough files: some rows belong to texts that are gone."""
+        import numpy as np
+
+        cosines = self._all()
+        take = 2 * limit
+        while True:
+            everything = take >= len(cosines)
+            rows = np.arange(len(cosines)) if everything else np.argpartition(cosines, -take)[-take:]
+            found = self._files_of([int(row) for row in rows])
+            if len(found) >= limit or everything:
+                return _first(found, limit)
+            take *= 4
+            if take > _MOST_ROWS:  # nearly every row is garbage, or names the same few files
+                return self._best_of(f"state = {SERVED}", (), limit)
+
+    def _best_of(self, where: str, values: Sequence[object], limit: int) -> dict[int, Near]:
+        """Score only the rows of the admitted files."""
+        import numpy as np
+
+        admitted = self._db.execute(
+            "SELECT v.row, p.file_id, p.start, p.stop FROM files f"
+            " JOIN passages p ON p.model = ? AND p.file_id = f.file_id"
+            " JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            f" WHERE {where}",
+            (self._matrix.model, *values),
+        ).fetchall()
+        if not admitted:
+            return {}
+        rows = np.fromiter((row for row, *_ in admitted), np.int64, len(admitted))
+        cosines = self._rows[rows] @ self._question if self._cosines is None else self._cosines[rows]
+        order = np.argsort(-cosines, kind="stable")
+        return _first(self._checked([(float(cosines[i]), *admitted[i]) for i in order[: 20 * limit]]), limit)
+
+    def of(self, files: Iterable[int]) -> dict[int, Near]:
+        """The cosines of given files; those that are not embedded are left out."""
+        wanted = list(files)
+        if not wanted:
+            return {}
+        found = self._db.execute(
+            "SELECT v.row, p.file_id, p.start, p.stop FROM passages p"
+            " JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            f" WHERE p.model = ? AND p.file_id IN ({', '.join('?' * len(wanted))})",
+            (self._matrix.model, *wanted),
+        ).fetchall()
+        return self._checked([(float(self._rows[row] @ self._question), row, *rest) for row, *rest in found])
+
+    def _files_of(self, rows: list[int]) -> dict[int, Near]:
+        if not rows:
+            return {}
+        cosines = self._all()
+        found = self._db.execute(
+            "SELECT v.row, p.file_id, p.start, p.stop FROM vectors v"
+            " JOIN passages p ON p.model = v.model AND p.text_digest = v.text_digest"
+            " JOIN files f ON f.file_id = p.file_id"
+            f" WHERE v.model = ? AND v.row IN ({', '.join('?' * len(rows))}) AND f.state = {SERVED}",
+            (self._matrix.model, *rows),
+        ).fetchall()
+        return self._checked([(float(cosines[row]), row, *rest) for row, *rest in found])
+
+    def _checked(self, found: list[tuple[float, int, int, int, int]]) -> dict[int, Near]:
+        """`(cosine, row, file, start, stop)` -> each file's best passage, best first, its row compared with its CRC."""
+        best: dict[int, Near] = {}
+        rows: dict[int, int] = {}
+        for cosine, row, file_id, start, stop in sorted(found, reverse=True):
+            if file_id not in best:
+                best[file_id], rows[file_id] = Near(cosine, start, stop), row
+        self._matrix.check(list(set(rows.values())))
+        return best
+
+
+def _first(found: dict[int, Near], limit: int) -> dict[int, Near]:
+    return dict(list(found.items())[:limit])

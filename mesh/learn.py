@@ -1,0 +1,161 @@
+"""Take in what somebody learned: never the same text twice, never over another, and durable before it is said.
+
+The same text is `deduplicated`. A text of nearly the same words that differs in a number, a name or a "not" is
+`stored_with_conflict`, and the other is named. Everything slow happens before the lock is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from . import contrary, embed, inputs
+from .errors import MeshError
+from .files import sha256
+from .index import lexical
+from .index.filters import Filters
+from .index.nearest import Nearest
+from .memory import Memory, new_id
+from .trash import Trashed
+from .workspace import Workspace
+
+if TYPE_CHECKING:
+    from .embedding.protocol import Embedder
+
+COMPARED = 8  # of the nearest memories are looked at for a contrary one
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A memory that a new one may update: in what they differ, and how near they are (None without a model)."""
+
+    memory: Memory
+    difference: str
+    similarity: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """`status`: "stored", "stored_with_conflict" or "deduplicated" (nothing was written, `memory` was there)."""
+
+    status: str
+    memory: Memory
+    conflict: Conflict | None = None
+    superseded: tuple[str, ...] = ()
+
+
+def new_memory(
+    content: str,
+    *,
+    agent: str,
+    memory_type: str = "fact",
+    confidence: float = 1.0,
+    tags: Sequence[str] | None = None,
+    ttl_days: float | None = None,
+    local_only: bool = False,
+    supersedes: str | Sequence[str] | None = None,
+    title: str = "",
+    source: str = "",
+    now: datetime | None = None,
+) -> Memory:
+    """A record to be learned, every part of it checked. Raises `InvalidInput`."""
+    moment = (now or datetime.now(UTC)).replace(microsecond=0)
+    days = inputs.ttl_days(ttl_days)
+    return Memory(
+        id=new_id(),
+        content=inputs.content(content),
+        type=inputs.memory_type(memory_type),
+        tags=inputs.tags(tags),
+        agent=inputs.agent(agent),
+        created=moment,
+        confidence=inputs.fraction(confidence, "confidence"),
+        expires=moment + timedelta(days=days) if days else None,
+        supersedes=inputs.ids(supersedes),
+        source=inputs.word(source, "source"),
+        title=inputs.word(title, "title"),
+        local_only=bool(local_only),
+    )
+
+
+def learn(workspace: Workspace, memory: Memory) -> Learned:
+    """Store `memory` unless its very text is there. What it supersedes goes to the trash."""
+    with workspace.turn:
+        workspace.refresh_once()
+        if memory.supersedes:
+            workspace.refresh()
+            memory = replace(memory, supersedes=tuple(workspace.find(name)[0].id for name in memory.supersedes))
+        if same := _same_text(workspace, memory):
+            return Learned("deduplicated", same)
+        conflict = workspace.cache.run(lambda: _conflict(workspace, memory))
+        with workspace.vault.writing(workspace.namespace):
+            if same := _same_text(workspace, memory):  # somebody else learned it in the meantime
+                return Learned("deduplicated", same)
+            path = workspace.vault.add(workspace.namespace, memory)
+            gone = [_discarded(workspace, old) for old in memory.supersedes]
+            workspace.refresh_paths(path, *[trashed.path for trashed in gone if trashed])
+        workspace.embed_path(path)
+        status = "stored_with_conflict" if conflict else "stored"
+        return Learned(status, replace(memory, path=path), conflict, memory.supersedes)
+
+
+def _same_text(workspace: Workspace, memory: Memory) -> Memory | None:
+    """The memory that holds this very text already. One that is local does not stand in for one to be shared."""
+    digest = sha256(memory.content.encode("utf-8"))
+    rows = workspace.cache.manifest.db.execute(
+        "SELECT path FROM files WHERE text_digest = ? ORDER BY path", (digest,)
+    ).fetchall()
+    for (path,) in rows:
+        try:
+            there, _ = workspace.vault.read(path)
+        except MeshError:
+            continue  # it changed since it was indexed: it does not hold the text now
+        local_enough = memory.local_only or not there.local_only
+        if there.content == memory.content and local_enough and there.id not in memory.supersedes:
+            return there
+    return None
+
+
+def _conflict(workspace: Workspace, memory: Memory) -> Conflict | None:
+    """The nearest memory that the new one may be an update of."""
+    for path, similarity in _near(workspace, memory):
+        try:
+            other, _ = workspace.vault.read(path)
+        except MeshError:
+            continue  # it changed since it was indexed
+        if other.id in memory.supersedes:
+            continue
+        if difference := contrary.difference(other.content, memory.content):
+            return Conflict(other, difference, similarity)
+    return None
+
+
+def _near(workspace: Workspace, memory: Memory) -> list[tuple[str, float | None]]:
+    """Paths of the nearest memories that the new one may be told of: by meaning, or by words without a model."""
+    manifest, embedder = workspace.cache.manifest, workspace.embedder
+    where, values = ("", list[object]()) if memory.local_only else Filters(local=False).where()
+    if embedder is None:
+        words = lexical.best(manifest, lexical.terms(memory.content), COMPARED, where, values)
+        return [(path, None) for path in _paths(workspace, list(words))]
+    near = _nearest(workspace, embedder, memory).best(COMPARED, "" if memory.local_only else where, values)
+    kept = [(key, one.cosine) for key, one in near.items() if one.cosine >= contrary.MIN_COSINE]
+    return list(zip(_paths(workspace, [key for key, _ in kept]), [cosine for _, cosine in kept], strict=True))
+
+
+def _nearest(workspace: Workspace, embedder: Embedder, memory: Memory) -> Nearest:
+    """Embed the new text, keeping the vectors for when its file is indexed."""
+    parts = embed.passages(memory, embedder)
+    vectors = embedder.embed([part.text for part in parts])
+    workspace.cache.fresh_vectors = {part.digest: vector for part, vector in zip(parts, vectors, strict=True)}
+    return Nearest(workspace.cache.manifest, workspace.cache.matrix(embedder), vectors[0])
+
+
+def _paths(workspace: Workspace, file_ids: list[int]) -> list[str]:
+    db = workspace.cache.manifest.db
+    return [db.execute("SELECT path FROM files WHERE file_id = ?", (one,)).fetchone()[0] for one in file_ids]
+
+
+def _discarded(workspace: Workspace, memory_id: str) -> Trashed | None:
+    path = workspace.path_of_id(memory_id)
+    return workspace.vault.discard(workspace.namespace, path) if path else None

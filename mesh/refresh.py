@@ -1,0 +1,234 @@
+"""Make a namespace's cache equal to its files.
+
+    scan -> suspects -> hash -> plan -> act
+
+Nothing is written to a memory's file, whatever is found. A file that cannot be read is not deleted, a folder that is
+missing is not empty, and one bad file never stops the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import marshal
+import time
+from collections.abc import Iterable, Iterator
+
+from . import codec
+from .errors import MalformedMemory, VaultUnavailable
+from .files import sha256
+from .index import lexical
+from .index.cache import Cache
+from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE, FileRow
+from .index.plan import Known, Plan, is_settled, plan, suspects
+from .memory import Problem
+from .scan import Snapshot, Stamp
+from .vault import Vault, roots
+
+ROWS_A_TRANSACTION = 500
+_HELD_BYTES = 16 << 20  # read for hashing and kept for parsing; beyond that a file is read twice
+_GONE = b"\0gone"
+
+
+class Refresh:
+    """One refresh of one namespace."""
+
+    def __init__(self, vault: Vault, namespace: str, cache: Cache) -> None:
+        self._vault, self._namespace, self._cache = vault, namespace, cache
+        self._held: dict[str, bytes] = {}
+        self._held_bytes = 0
+        self._now_ns = time.time_ns()
+
+    def run(self) -> tuple[int, Plan]:
+        """Scan and act. Returns how many files there are, and what was done."""
+        self._refuse_missing_folders()
+        self._now_ns = time.time_ns()
+        snapshot = _nameable(self._vault.scan(self._namespace))
+        mark = _digest(snapshot)
+        manifest = self._cache.manifest
+        if manifest.get("scan") == mark:
+            return len(snapshot.files), Plan()
+        known = self._known()
+        self._refuse_unmounted(snapshot, known)
+        todo = plan(snapshot, known, dict(self._hashed(suspects(snapshot, known))))
+        self._act(todo, snapshot)
+        if manifest.writable:
+            self._note_scan(snapshot, todo, mark)
+        return len(snapshot.files), todo
+
+    def run_for(self, paths: Iterable[str]) -> None:
+        """Take in some files that were just written or removed, without a scan."""
+        rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths}
+        with self._cache.manifest.transaction():
+            for path, row in rows.items():
+                if row:
+                    self._cache.manifest.put(row)
+                else:
+                    self._cache.manifest.remove([path])
+
+    # --- what must not be mistaken for deletion --------------------------------------------------------------
+
+    def _refuse_missing_folders(self) -> None:
+        for root in roots(self._namespace):
+            if (self._vault.home / root).is_dir():
+                continue
+            held = self._cache.manifest.db.execute(
+                "SELECT count(*) FROM files WHERE path >= ? AND path < ?", (root + "/", root + "0")
+            ).fetchone()[0]
+            if held:
+                raise VaultUnavailable(
+                    f"the folder is missing, and {held} memories were in it",
+                    place=str(self._vault.home / root),
+                    remedy="Mount or restore it; if they are to be forgotten, make an empty folder there",
+                )
+
+    def _refuse_unmounted(self, snapshot: Snapshot, known: dict[str, Known]) -> None:
+        """An empty folder on another device than before is a mount point without its disk."""
+        folder = self._vault.home / self._namespace
+        device = self._cache.manifest.get("device")
+        if known and not snapshot.files and device and folder.is_dir() and device != str(folder.stat().st_dev):
+            raise VaultUnavailable(
+                f"the folder is empty and on another device than the {len(known)} memories that were in it",
+                place=str(folder),
+                remedy="Mount its disk; if they are to be forgotten, run: mesh reindex",
+            )
+
+    # --- comparing -------------------------------------------------------------------------------------------
+
+    def _known(self) -> dict[str, Known]:
+        rows = self._cache.manifest.db.execute(
+            "SELECT path, size, mtime_ns, ctime_ns, inode, settled, digest FROM files"
+        )
+        return {row[0]: Known(row[1:5], bool(row[5]), row[6]) for row in rows}
+
+    def _hashed(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """`(path, sha256)` of files, None if unreadable; one that is gone by now is left out."""
+        for path in paths:
+            data = self._read(path)
+            if data is None:
+                yield path, None
+            elif data is not _GONE:
+                if self._held_bytes < _HELD_BYTES:
+                    self._held[path] = data
+                    self._held_bytes += len(data)
+                yield path, sha256(data)
+
+    def _read(self, path: str) -> bytes | None:
+        """The bytes of a file, None if they cannot be read, `_GONE` if there is no such file."""
+        try:
+            return self._stable_bytes(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return _GONE
+        except OSError:
+            return None
+
+    def _stable_bytes(self, path: str) -> bytes:
+        """The file's bytes. Some editors empty a file before they write it: one emptied just now is given a moment."""
+        for _ in range(5):
+            data = self._vault.bytes_of(path)
+            if data or time.time() - (self._vault.home / path).stat().st_mtime > 1:
+                break
+            time.sleep(0.02)
+        return data
+
+    # --- acting ----------------------------------------------------------------------------------------------
+
+    def _act(self, todo: Plan, snapshot: Snapshot) -> None:
+        manifest = self._cache.manifest
+        leaving = [*todo.gone, *(old for old, _ in todo.moved)]
+        arriving = [*todo.added, *todo.changed, *(new for _, new in todo.moved)]
+        if leaving or todo.restamped:
+            with manifest.transaction():
+                manifest.remove(leaving)
+                self._restamp(todo.restamped, snapshot)
+        for start in range(0, len(arriving), ROWS_A_TRANSACTION):
+            rows = [
+                self._fresh_row(path, snapshot.files[path]) for path in arriving[start : start + ROWS_A_TRANSACTION]
+            ]
+            with manifest.transaction():
+                for row in rows:
+                    if row:
+                        manifest.put(row)
+        if todo.unreadable:
+            with manifest.transaction():
+                for path in todo.unreadable:
+                    manifest.put(_unreadable_row(path, snapshot.files.get(path)))
+
+    def _restamp(self, paths: Iterable[str], snapshot: Snapshot) -> None:
+        self._cache.manifest.db.executemany(
+            "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, settled = ? WHERE path = ?",
+            [(*snapshot.files[path], is_settled(snapshot.files[path], self._now_ns), path) for path in paths],
+        )
+
+    def _fresh_row(self, path: str, stamp: Stamp | None) -> FileRow | None:
+        """The row of a file as it is now; None if it is gone."""
+        data = self._held.pop(path, None)
+        if data is None:
+            data = self._read(path)
+        if data is None:
+            return _unreadable_row(path, stamp)
+        return self._row(path, stamp, data) if stamp and data is not _GONE else None
+
+    def _row(self, path: str, stamp: Stamp, data: bytes) -> FileRow:
+        settled, digest = is_settled(stamp, self._now_ns), sha256(data)
+        try:
+            memory = codec.read(data, path)
+        except MalformedMemory as error:
+            problem = Problem(path, error.line, "", error.reason, error.remedy)
+            return FileRow(path, REFUSED, stamp, settled, digest, problems=[problem])
+        return FileRow(
+            path,
+            SERVED if memory.content else EMPTY,
+            stamp,
+            settled,
+            digest,
+            memory,
+            text_digest=sha256(memory.content.encode("utf-8")),
+            about=lexical.about(memory),
+            problems=memory.problems,
+        )
+
+    def _stamp(self, path: str) -> Stamp | None:
+        try:
+            found = (self._vault.home / path).stat(follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+    def _note_scan(self, snapshot: Snapshot, todo: Plan, mark: bytes) -> None:
+        """Remember the scan as a whole, if the next equal one needs no look at single files."""
+        settled = all(is_settled(snapshot.files[path], self._now_ns) for path in [*todo.added, *todo.changed])
+        racy = self._cache.manifest.db.execute("SELECT 1 FROM files WHERE settled = 0 LIMIT 1").fetchone()
+        with self._cache.manifest.transaction():
+            self._cache.manifest.set("scan", mark if settled and not racy and not todo.unreadable else b"")
+            with contextlib.suppress(OSError):
+                self._cache.manifest.set("device", str((self._vault.home / self._namespace).stat().st_dev))
+
+
+def _unreadable_row(path: str, stamp: Stamp | None) -> FileRow:
+    problem = Problem(path, 0, "", "it cannot be read", "Check who owns it and its mode")
+    return FileRow(path, UNREADABLE, stamp or (0, 0, 0, 0), False, None, problems=[problem])
+
+
+def _nameable(snapshot: Snapshot) -> Snapshot:
+    """Leave out names that are not Unicode: no text can name them. They are listed with what cannot be read."""
+    for path in [path for path in snapshot.files if not _is_unicode(path)]:
+        del snapshot.files[path]
+        snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
+    return snapshot
+
+
+def _is_unicode(path: str) -> bool:
+    if path.isascii():
+        return True
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digest(snapshot: Snapshot) -> bytes:
+    """Of everything a scan saw: equal digests mean that no stamp changed."""
+    seen = (list(snapshot.files.items()), list(snapshot.unreadable.items()))
+    return hashlib.sha256(marshal.dumps(seen, 2)).digest()

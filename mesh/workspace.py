@@ -1,0 +1,194 @@
+"""One namespace as a use case sees it: its files, its cache and the embedder, kept in step.
+
+Safe to use from several threads: they take turns at the cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import embed, git
+from .errors import AmbiguousId, InvalidInput, MalformedMemory, ModelUnavailable, UnknownMemory
+from .index.cache import Cache
+from .index.manifest import REFUSED, UNREADABLE
+from .index.plan import Plan
+from .memory import MIN_PREFIX, Memory
+from .refresh import Refresh
+from .settings import Settings
+from .vault import LOCAL, Vault
+
+if TYPE_CHECKING:
+    from .embedding.protocol import Embedder
+
+log = logging.getLogger("mesh")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an answer was made from. `pending`: memories found by words only, as they are not embedded yet."""
+
+    scanned: int
+    changed: int
+    pending: int
+    unreadable: tuple[str, ...]
+    problems: int
+    lexical_only: bool
+    model: str | None
+    git_head: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"unreadable": list(self.unreadable)}
+
+
+class Workspace:
+    """Opened by `Mesh`; every use case takes one."""
+
+    def __init__(self, settings: Settings, namespace: str) -> None:
+        self.settings, self.namespace = settings, namespace
+        self.vault = Vault(settings.home)
+        self.cache = Cache(settings.home, namespace)
+        self.turn = threading.RLock()
+        self._embedder: Embedder | None = None
+        self._asked_for_embedder = False
+
+    def close(self) -> None:
+        with self.turn:
+            self.cache.close()
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """The embedder, loaded when first needed; None, said once, if there is no model here."""
+        if not self._asked_for_embedder:
+            self._asked_for_embedder = True
+            try:
+                self._embedder = self._load_embedder()
+            except ModelUnavailable as error:
+                log.warning("recall goes by words only: %s", error)
+            else:
+                if self._embedder is None:
+                    log.warning("recall goes by words only: there is no embedding model here. Get it: mesh model pull")
+        return self._embedder
+
+    def _load_embedder(self) -> Embedder | None:
+        from .embedding import load_embedder
+
+        return load_embedder(
+            self.settings.model,
+            model_path=self.settings.model_path,
+            hub_cache=self.settings.hub_cache,
+            models_folder=self.settings.home / ".models",
+            offline=self.settings.offline,
+        )
+
+    # --- freshness -------------------------------------------------------------------------------------------
+
+    def refresh(self) -> tuple[int, Plan]:
+        """Make the cache equal the files: how many there are, and what had changed."""
+        return self.cache.run(lambda: Refresh(self.vault, self.namespace, self.cache).run())
+
+    def refresh_paths(self, *paths: str) -> None:
+        """Take in files that this process just wrote or removed."""
+        self.cache.run(lambda: Refresh(self.vault, self.namespace, self.cache).run_for(paths))
+
+    def refresh_once(self) -> None:
+        """A refresh, if this namespace has never been looked at."""
+        if self.cache.run(lambda: self.cache.manifest.get("scan")) is None:
+            self.refresh()
+
+    def embed_now(self) -> int:
+        """Embed what is pending if it is little. Returns how many memories still have no vectors."""
+        embedder = self.embedder
+        if embedder is None:
+            return 0
+        waiting = embed.pending(self.cache, embedder)
+        if 0 < waiting <= embed.AT_ONCE and self.cache.writable:
+            embed.embed_pending(self.vault, self.cache, embedder)
+            waiting = embed.pending(self.cache, embedder)
+        return waiting
+
+    def embed_all(self, progress: Callable[[int], None] | None = None) -> None:
+        """Embed all that is pending, however much it is."""
+        embedder = self.embedder
+        if embedder is not None:
+            self.cache.run(lambda: embed.embed_pending(self.vault, self.cache, embedder, progress))
+
+    def embed_path(self, path: str) -> None:
+        """Embed one file that this process just wrote."""
+        embedder = self.embedder
+        if embedder is not None and self.cache.writable:
+            self.cache.run(lambda: embed.embed_file(self.vault, self.cache, embedder, path))
+        self.cache.fresh_vectors = {}
+
+    def receipt(self, scanned: int, done: Plan, pending: int) -> Receipt:
+        db = self.cache.manifest.db
+        unreadable = tuple(row[0] for row in db.execute("SELECT path FROM files WHERE state = ?", (UNREADABLE,)))
+        return Receipt(
+            scanned=scanned,
+            changed=len(done.added) + len(done.changed) + len(done.moved) + len(done.gone),
+            pending=pending,
+            unreadable=unreadable,
+            problems=db.execute("SELECT count(*) FROM files WHERE problems <> ''").fetchone()[0],
+            lexical_only=self._embedder is None,
+            model=self._embedder.key if self._embedder else None,
+            git_head=git.head(self.vault.home / self.namespace),
+        )
+
+    # --- naming one memory -----------------------------------------------------------------------------------
+
+    def path_of(self, name: str) -> str:
+        """The path of the one memory that `name` names: an id, a prefix of 4 or more characters, or a path.
+
+        Raises `UnknownMemory`, `AmbiguousId`, `InvalidInput`.
+        """
+        if "/" in name or name.lower().endswith(".md"):
+            return self._path_as_given(name)
+        if len(name) < MIN_PREFIX:
+            raise InvalidInput(f"{name!r} is too short", place="id", remedy=f"Give {MIN_PREFIX} or more characters")
+        for condition, values in (
+            ("id = ? COLLATE NOCASE", (name,)),
+            ("id >= ? COLLATE NOCASE AND id < ? COLLATE NOCASE", (name, name + "\U0010ffff")),
+        ):
+            found = self.cache.manifest.db.execute(
+                f"SELECT id, path FROM files WHERE {condition} ORDER BY id, path", values
+            ).fetchall()
+            if len(found) > 1:
+                same = len({one[0].lower() for one in found}) == 1
+                raise AmbiguousId(name, [path if same else memory_id for memory_id, path in found])
+            if found:
+                return str(found[0][1])
+        raise UnknownMemory(name, self.namespace)
+
+    def _path_as_given(self, name: str) -> str:
+        """A path in the home, in the namespace, or on this machine."""
+        tail = name.replace("\\", "/").removeprefix(self.vault.home.as_posix() + "/")
+        for path in (tail, f"{self.namespace}/{tail}", f"{LOCAL}/{self.namespace}/{tail}"):
+            row = self.cache.manifest.db.execute("SELECT path FROM files WHERE path = ?", (path,)).fetchone()
+            if row and path.startswith((f"{self.namespace}/", f"{LOCAL}/{self.namespace}/")):
+                return path
+        raise UnknownMemory(name, self.namespace)
+
+    def find(self, name: str) -> tuple[Memory, bytes]:
+        """The memory that `name` names, read from its file, and the sha256 to base an edit on."""
+        self.refresh()
+        path = self.cache.run(lambda: self.path_of(name))
+        return self.vault.read(path)
+
+    def path_of_id(self, memory_id: str) -> str | None:
+        """The path of a living memory with exactly this id, if there is one that can be read."""
+        row = self.cache.manifest.db.execute(
+            "SELECT path FROM files WHERE id = ? COLLATE NOCASE ORDER BY path", (memory_id,)
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    def refused(self) -> list[MalformedMemory]:
+        """The files that are not served, and why."""
+        paths = {row[0] for row in self.cache.manifest.db.execute("SELECT path FROM files WHERE state = ?", (REFUSED,))}
+        return [
+            MalformedMemory(p.path, p.line, p.cause, p.remedy)
+            for p in self.cache.manifest.problems()
+            if p.path in paths
+        ]
