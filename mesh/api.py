@@ -13,7 +13,7 @@ from .errors import InvalidInput
 from .front_matter.edit import Change
 from .index.filters import Filters
 from .learn import learn, new_memory
-from .memory import iso
+from .memory import Problem, iso
 from .recall import listed, recall
 from .rows import hit_row, learned_row, memory_row
 from .settings import Settings
@@ -176,6 +176,23 @@ class Mesh:
         """How many memories there are."""
         return listed(self.workspace, limit=0)[1]
 
+    def file_of(self, memory_id: str) -> Path:
+        """Where a memory lies on disk; also of a file that cannot be understood, if it is named by its path."""
+        with self.workspace.turn:
+            self.workspace.refresh()
+            return self.workspace.vault.home / self.workspace.path_of(memory_id)
+
+    def trashed(self) -> list[Row]:
+        """What was forgotten or replaced in the last 30 days, the latest first."""
+        entries = self.workspace.vault.trash(self.namespace).entries()
+        return [{"id": one.memory_id, "path": one.path, "forgotten_at": iso(one.at)} for one in entries]
+
+    def problems(self) -> list[Problem]:
+        """What a person should correct in the files, by path."""
+        with self.workspace.turn:
+            self.workspace.refresh()
+            return self.workspace.cache.manifest.problems()
+
     # --- changing --------------------------------------------------------------------------------------------
 
     def update(
@@ -212,6 +229,26 @@ class Mesh:
         """Bring the newest text of a memory back from the trash; a living one with its id takes its place there."""
         return memory_row(change.restore(self.workspace, memory_id), datetime.now(UTC))
 
+    def status(self) -> Row:
+        """What is here. Also of a home or a namespace that does not exist yet."""
+        vault = self.workspace.vault
+        receipt = self.refresh()
+        memories = self.count()
+        return {
+            "home": str(vault.home),
+            "exists": vault.home.is_dir() and vault.exists(self.namespace),
+            "agent": self.agent_id,
+            "namespaces": vault.namespaces(),
+            "namespace": self.namespace,
+            "memories": memories,
+            "local_only": memories - listed(self.workspace, filters=Filters(local=False), limit=0)[1],
+            "pending": receipt.pending,
+            "problems": receipt.problems,
+            "trash": len(vault.trash(self.namespace).entries()),
+            "model": receipt.model,
+            "cache_bytes": self.workspace.cache.size_on_disk(),
+        }
+
     # --- the cache -------------------------------------------------------------------------------------------
 
     def refresh(self) -> Receipt:
@@ -219,6 +256,11 @@ class Mesh:
         with self.workspace.turn:
             scanned, done = self.workspace.refresh()
             return self.workspace.receipt(scanned, done, self.workspace.embed_now())
+
+    def pending(self) -> int:
+        """How many memories have no vectors yet; 0 without a model."""
+        with self.workspace.turn:
+            return self.workspace.pending()
 
     def reindex(self, *, from_nothing: bool = False, progress: Callable[[int], None] | None = None) -> Receipt:
         """Embed everything that is pending; `from_nothing` throws the cache away first."""

@@ -19,9 +19,12 @@ def update(
     changes: Mapping[str, Change],
     content: str | None = None,
     base: tuple[str, bytes] | None = None,
+    *,
+    stamped: bool = True,
 ) -> Memory:
-    """Change a memory's text or keys; its old text goes to the trash. `base`: the path and sha256 it was read with.
+    """Change a memory's text or keys; its old text goes to the trash.
 
+    `base`: the path and sha256 it was read with. `stamped`: whether `updated` becomes now.
     Raises `EditConflict` if the file is no longer that, `MalformedMemory` if it cannot be edited safely.
     """
     with workspace.turn:
@@ -37,7 +40,8 @@ def update(
                 raise EditConflict(path)
             new = codec.revise(old, path, changes, content)
             if new != old:
-                new = codec.revise(new, path, {"updated": iso(datetime.now(UTC))})
+                if stamped:
+                    new = codec.revise(new, path, {"updated": iso(datetime.now(UTC))})
                 workspace.vault.rewrite(workspace.namespace, path, digest, new)
                 workspace.refresh_paths(path)
         workspace.embed_path(path)

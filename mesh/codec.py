@@ -20,11 +20,8 @@ T = TypeVar("T")
 
 MAX_FILE_BYTES = 1 << 20
 
-_NOTHING = frozenset({"", "~", "null"})
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) ?(Z|[+-]\d\d:?\d\d)?)?\Z",
-    re.ASCII | re.IGNORECASE,
-)
+_NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d)?)?\Z", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)\Z", re.ASCII)
 
 
@@ -67,15 +64,44 @@ def read(data: bytes, path: str) -> Memory:
 
 
 def revise(data: bytes, path: str, changes: Mapping[str, Change], content: str | None = None) -> bytes:
-    """The file with some keys set (None drops one) and, if given, other content. Raises `MalformedMemory`."""
+    """The file with some keys set (None or nothing drops one) and, if given, other content.
+
+    Raises `MalformedMemory` if the file, or what would become of it, cannot be understood.
+    """
     document = _split(decode(data, path), path)
     try:
-        document = edited(document, changes)
+        document = edited(document, _needed(changes, document, path))
     except FrontMatterError as error:
         raise MalformedMemory(path, error.line + 1, error.reason) from error
-    if content is not None and normalised(content) != normalised(document.body):
-        document = document.with_body(_new_body(document, content))
-    return document.text.encode("utf-8")
+    if content is None or normalised(content) == normalised(document.body):
+        return document.text.encode("utf-8")
+    text = document.with_body(_new_body(document, content)).text
+    try:
+        new = text.encode("utf-8")
+        understood = read(new, path).content == normalised(content)
+    except (UnicodeEncodeError, MalformedMemory) as error:
+        raise MalformedMemory(path, 1, f"the new text cannot stand in a file ({error})", "Change it") from error
+    if not understood:
+        raise MalformedMemory(path, 1, "the new text cannot stand in a file as it is", "Change it")
+    return new
+
+
+def _needed(changes: Mapping[str, Change], document: Document, path: str) -> dict[str, Change]:
+    """The changes that change what is read; a list is written as the string it was, if it was one."""
+    memory = _Typed(path, document).memory()
+    now = known_values(memory)
+    for problem in memory.problems:  # such a key counts as absent, whatever is read for it
+        now.pop(problem.key, None)
+    needed: dict[str, Change] = {}
+    for key, value in changes.items():
+        wanted = value if isinstance(value, str) or value is None else list(value)
+        if wanted and now.get(key) == wanted:
+            continue
+        before = document.fields.values.get(key)
+        if key == "tags" and isinstance(wanted, list) and isinstance(before, str) and before not in _NOTHING:
+            wanted = ", ".join(wanted)
+        needed[key] = wanted or None
+    return needed
 
 
 def render(memory: Memory) -> bytes:
@@ -127,7 +153,7 @@ def _new_body(document: Document, content: str) -> str:
     """`content` in the place of the old one: the blank lines before it and the end of the file stay."""
     body, newline = document.body, document.newline
     lead = re.match(r"(?:[ \t]*\r?\n)*", body)
-    before = lead[0] if lead and document.opening else ""
+    before = lead[0] if lead else ""
     stripped = body.rstrip()
     after = body[len(stripped) :] if stripped else newline
     return before + normalised(content).replace("\n", newline) + after
@@ -135,11 +161,11 @@ def _new_body(document: Document, content: str) -> str:
 
 def parse_time(text: str) -> datetime | None:
     """A date or time in the forms of FORMAT.md, in UTC; None if it is none of them."""
-    match = _TIME.match(text.strip())
+    match = _TIME.match(text)
     if not match:
         return None
     try:
-        moment = datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}{(match[3] or 'Z').upper()}")
+        moment = datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}{match[3] or 'Z'}")
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -159,7 +185,9 @@ class _Typed:
         if not content:
             self._report("", "holds no text", "Write its content, or delete the file")
         own_id = self._take("id", _as_id, "an id", "Write 4 to 64 letters, digits, '.', '_' or '-'")
+        known = len(self._problems)
         local = self._take("local_only", _as_truth, "true or false", "Write local_only: true or drop the key")
+        local = local or len(self._problems) > known  # what is not understood must not be shared
         return Memory(
             id=own_id or derived_id(self._path),
             content=content,
@@ -175,7 +203,7 @@ class _Typed:
             source=self._take("source", _as_text, "a line of text", "Write one line of text") or "",
             evidence=self._take("evidence", _as_texts, "a text or a list of texts", "Write evidence: <text>") or (),
             title=self._take("title", _as_text, "a line of text", "Write one line of text") or "",
-            local_only=bool(local) or self._path.startswith("_local/"),
+            local_only=local or self._path.startswith("_local/"),
             derived_id=own_id is None,
             extra=self._rest,
             problems=tuple(self._problems),
@@ -216,21 +244,21 @@ def _shown(value: Value) -> str:
 
 
 def _as_text(value: Value) -> str | None:
-    return value.strip() if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
 def _as_texts(value: Value) -> tuple[str, ...] | None:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         return None
-    return tuple(str(item).strip() for item in items if str(item).strip())
+    return tuple(str(item) for item in items if item)
 
 
 def _as_tags(value: Value) -> tuple[str, ...] | None:
     texts = _as_texts([*value.split(",")] if isinstance(value, str) else value)
     if texts is None:
         return None
-    return tuple(dict.fromkeys(tag.removeprefix("#") for tag in texts if tag != "#"))
+    return tuple(dict.fromkeys(tag for text in texts if (tag := text.strip().removeprefix("#").strip())))
 
 
 def _as_id(value: Value) -> str | None:

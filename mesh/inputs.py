@@ -168,7 +168,7 @@ def moment(value: str | datetime | None, place: str, now: datetime) -> datetime 
         return (midnight - timedelta(days=said == "yesterday")).astimezone(UTC)
     if match := _AGO.match(said):
         return now - timedelta(**{_UNITS[match[2][0]]: int(match[1])})
-    if found := parse_time(value):
+    if found := parse_time(value.strip()):
         return found
     raise InvalidInput(
         f"{value!r} is not a time", place=place, remedy="Write 2026-01-31, 2026-01-31T12:00Z, 3d, yesterday"

@@ -188,10 +188,10 @@ def _joined(words: Sequence[str], limit: int) -> str:
 
 def iso(moment: datetime) -> str:
     """`2026-11-22T07:42:10Z`: how times are written in files and answers."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def normalised(text: str) -> str:
     """Content as it counts for comparison and hashing: LF, no blank lines before, no white space after."""
-    text = text.replace("\r\n", "\n").rstrip()
+    text = re.sub(r"\r+\n", "\n", text).rstrip()
     return re.sub(r"\A(?:[ \t]*\n)+", "", text)

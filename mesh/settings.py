@@ -23,6 +23,7 @@ class Settings:
     hub_cache: Path = Path()  # where the model hub's client keeps what it has downloaded
     offline: bool = False  # MESH_OFFLINE: never use the network
     editor: str = "vi"  # VISUAL, EDITOR
+    color: bool = True  # off with NO_COLOR
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -38,6 +39,7 @@ class Settings:
             model_path=Path(model_path).expanduser().absolute() if model_path else None,
             hub_cache=_hub_cache(env, user),
             offline=env.get("MESH_OFFLINE", "0").lower() not in {"0", "false", "no"},
+            color="NO_COLOR" not in env,
             editor=env.get("VISUAL") or env.get("EDITOR") or ("notepad" if os.name == "nt" else "vi"),
         )
 

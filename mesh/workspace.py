@@ -99,6 +99,11 @@ class Workspace:
         if self.cache.run(lambda: self.cache.manifest.get("scan")) is None:
             self.refresh()
 
+    def pending(self) -> int:
+        """How many memories have no vectors yet; 0 without a model."""
+        embedder = self.embedder
+        return 0 if embedder is None else self.cache.run(lambda: embed.pending(self.cache, embedder))
+
     def embed_now(self) -> int:
         """Embed what is pending if it is little. Returns how many memories still have no vectors."""
         embedder = self.embedder

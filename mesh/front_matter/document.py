@@ -11,7 +11,8 @@ __all__ = ["Document", "FrontMatterError", "Value", "split"]
 
 _OPENING = re.compile(r"(\ufeff?)(---[ \t]*\r?\n)")
 _CLOSING = re.compile(r"^---[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
-_LOOKS_LIKE_A_KEY = re.compile(r"[^\W\d][\w-]*[ \t]*:(?:\s|\Z)")
+# A key before the first blank line: whoever wrote it meant front matter.
+_HOLDS_A_KEY = re.compile(r"(?:[ \t]*\S[^\n]*\n)*?[^\W\d][\w-]*[ \t]*:(?:\s|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,13 @@ class Document:
         return "\r\n" if first.endswith("\r") else "\n"
 
     def with_body(self, body: str) -> Document:
-        return replace(self, body=body)
+        """The document with another body, and with front matter if the body would be mistaken for some without."""
+        closed = self.closing if self.closing.endswith("\n") or not self.closing else self.closing + self.newline
+        changed = replace(self, closing=closed, body=body)
+        if (not self.opening and _OPENING.match(changed.text)) or body.startswith("\ufeff"):
+            newline = self.newline
+            return replace(changed, opening=f"---{newline}", closing=f"---{newline}")
+        return changed
 
 
 def split(text: str) -> Document:
@@ -44,12 +51,12 @@ def split(text: str) -> Document:
     opening = _OPENING.match(text)
     if not opening:
         bom = text[: text.startswith("\ufeff")]
-        return Document(bom, "", "", "", text[len(bom) :], Fields({}, {}))
+        return Document(bom, "", "", "", text[len(bom) :], Fields({}, {}, {}))
     closing = _CLOSING.search(text, opening.end())
     if not closing:
-        if _LOOKS_LIKE_A_KEY.match(text, opening.end()):
+        if _HOLDS_A_KEY.match(text, opening.end()):
             raise FrontMatterError(0, "front matter is opened here and never closed")
-        return Document(opening[1], "", "", "", text[opening.end(1) :], Fields({}, {}))
+        return Document(opening[1], "", "", "", text[opening.end(1) :], Fields({}, {}, {}))
     header = text[opening.end() : closing.start()]
     try:
         fields = parse(header.replace("\r\n", "\n"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from .document import Document, FrontMatterError, split
 from .parse import Fields, Value
@@ -24,10 +25,11 @@ _TYPED = re.compile(
 _TYPED_KEYS = frozenset({"created", "updated", "expires", "confidence", "local_only"})
 _ONE_LINE = re.compile(
     r"""(?P<key>[^\s:#][^:]*?:[ ]*)
-        (?P<value>'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|\[[^\]\n]*\]|(?:(?!\s\#)[^\n])*?)
+        (?P<value>'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|\[[^\]\n]*\]|(?!\#)(?:(?!\s\#)[^\n])*?)
         (?P<rest>[ \t]*(?:[ \t]\#[^\n]*)?)\Z""",
     re.VERBOSE,
 )
+_FLOW_ITEM = re.compile(r"""\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,]+?)\s*(?:,|\Z)""")
 
 
 def edited(document: Document, changes: Mapping[str, Change]) -> Document:
@@ -39,17 +41,26 @@ def edited(document: Document, changes: Mapping[str, Change]) -> Document:
     if wanted == document.fields.values:
         return document
     newline = document.newline
-    lines = document.header.replace("\r\n", "\n").split("\n")[:-1] if document.header else []
+    lines = [_Line.of(line) for line in document.header.split("\n")[:-1]]
     fields = document.fields
     for key in sorted(changes, key=lambda key: -fields.lines.get(key, -1)):
-        if wanted.get(key) != fields.values.get(key):
-            _change(lines, fields, key, changes[key])
-    header = "".join(line + newline for line in lines)
+        if wanted.get(key) != fields.values.get(key) or (key in wanted) != (key in fields.values):
+            _change(lines, fields, key, changes[key], newline)
+    header = "".join(line.text + line.end for line in lines)
     if document.opening:
-        result = replace(document, header=_with_old_line_ends(document.header, header))
-    else:
-        result = replace(document, opening=f"---{newline}", header=header, closing=f"---{newline}")
-    return _checked(result, wanted)
+        return _checked(replace(document, header=header), wanted)
+    return _checked(replace(document, opening=f"---{newline}", header=header, closing=f"---{newline}"), wanted)
+
+
+class _Line(NamedTuple):
+    """A line of the header, and the line end it has."""
+
+    text: str
+    end: str
+
+    @classmethod
+    def of(cls, line: str) -> _Line:
+        return cls(line[:-1], "\r\n") if line.endswith("\r") else cls(line, "\n")
 
 
 def _wanted(fields: Fields, changes: Mapping[str, Change]) -> dict[str, Value]:
@@ -63,72 +74,68 @@ def _wanted(fields: Fields, changes: Mapping[str, Change]) -> dict[str, Value]:
 
 
 def _checked(result: Document, wanted: dict[str, Value]) -> Document:
-    again = split(result.text)
+    refused = FrontMatterError(0, "this front matter cannot be changed without touching other lines")
+    try:
+        again = split(result.text)
+    except FrontMatterError as error:
+        raise refused from error
     if again.fields.values != wanted or again.body != result.body:
-        raise FrontMatterError(1, "this front matter cannot be changed without touching other lines")
+        raise refused
     return again
 
 
-def _with_old_line_ends(old: str, new: str) -> str:
-    """Give unchanged lines back the line ends they had, where a file mixes them."""
-    if "\r\n" not in old or old.count("\r\n") == old.count("\n"):
-        return new
-    ends = {line.rstrip("\r\n"): line[len(line.rstrip("\r\n")) :] for line in old.splitlines(keepends=True)}
-    return "".join(line.rstrip("\r\n") + ends.get(line.rstrip("\r\n"), "\n") for line in new.splitlines(keepends=True))
-
-
-def _change(lines: list[str], fields: Fields, key: str, value: Change) -> None:
+def _change(lines: list[_Line], fields: Fields, key: str, value: Change, newline: str) -> None:
     """Make one change in `lines`. Changes come from the last key to the first, so earlier numbers stay right."""
     if key not in fields.lines:
         if value is not None:
-            lines.append(f"{key}: {_fresh(key, value)}")
+            lines.append(_Line(f"{key}: {_fresh(key, value)}", newline))
         return
-    start = fields.lines[key]
-    stop = _end_of(lines, fields, start)
+    start, stop = fields.lines[key], fields.ends[key] + 1
+    first = lines[start]
     if value is None:
         del lines[start:stop]
-    elif stop - start == 1 and (match := _ONE_LINE.match(lines[start])):
+    elif stop - start == 1 and (match := _ONE_LINE.match(first.text)):
         space = "" if match["key"].endswith(" ") else " "
-        lines[start] = match["key"] + space + _in_style_of(match["value"], key, value) + match["rest"]
+        new = _in_style_of(match["value"], key, fields.values[key], value)
+        lines[start] = first._replace(text=match["key"] + space + new + match["rest"])
     elif isinstance(value, str) or not _rewrite_block_list(lines, start, stop, fields.values[key], value):
-        lines[start:stop] = [f"{lines[start].partition(':')[0]}: {_fresh(key, value)}"]
+        lines[start:stop] = [first._replace(text=f"{first.text.partition(':')[0]}: {_fresh(key, value)}")]
 
 
-def _end_of(lines: list[str], fields: Fields, start: int) -> int:
-    """One past the last line of the key on line `start`: comments and blank lines after it are not its own."""
-    later = [number for number in fields.lines.values() if number > start]
-    stop = min(later, default=len(lines))
-    while stop > start + 1 and (not lines[stop - 1].strip() or lines[stop - 1].startswith("#")):
-        stop -= 1
-    return stop
-
-
-def _rewrite_block_list(lines: list[str], start: int, stop: int, old: Value, new: Sequence[str]) -> bool:
-    """Keep the lines of items that stay, drop the others', add new ones at the same indentation."""
-    item_lines = [number for number in range(start + 1, stop) if re.match(r" *- ", lines[number])]
-    if not isinstance(old, list) or len(item_lines) != len(old) or not new:
+def _rewrite_block_list(lines: list[_Line], start: int, stop: int, old: Value, new: Sequence[str]) -> bool:
+    """Keep the lines of items that stay, and the comments; add new items at the same indentation."""
+    item_lines = [number for number in range(start + 1, stop) if re.match(r" *- ", lines[number].text)]
+    if not isinstance(old, list) or len(item_lines) != len(old) or not new or len(set(new)) != len(new):
         return False
-    indent = lines[item_lines[0]].partition("-")[0]
+    indent = lines[item_lines[0]].text.partition("-")[0]
     line_of = {item: number for item, number in zip(old, item_lines, strict=True) if isinstance(item, str)}
-    block = [line_of[item] for item in new if item in line_of]
-    if block != sorted(block) or len(set(new)) != len(new):
-        return False
-    gone = {number for number in item_lines if number not in set(block)}
-    added = [f"{indent}- {_quoted_if_needed(item, flow=False)}" for item in new if item not in line_of]
-    lines[start + 1 : stop] = [lines[n] for n in range(start + 1, stop) if n not in gone] + added
+    block: list[_Line] = []
+    at = start + 1
+    for item in new:
+        number = line_of.get(item)
+        if number is None:
+            block.append(lines[start]._replace(text=f"{indent}- {_quoted_if_needed(item, flow=False)}"))
+            continue
+        block += [lines[n] for n in range(at, number) if n not in item_lines]  # comments before it
+        block.append(lines[number])
+        at = max(at, number + 1)
+    block += [lines[n] for n in range(at, stop) if n not in item_lines]
+    lines[start + 1 : stop] = block
     return True
 
 
-def _in_style_of(old: str, key: str, value: str | Sequence[str]) -> str:
+def _in_style_of(old: str, key: str, had: Value, value: str | Sequence[str]) -> str:
     """The value, quoted as the old one was; items of a flow list that stay keep their spelling."""
     if isinstance(value, str):
         if old.startswith("'") and "'" not in value and value.isprintable():
             return f"'{value}'"
         return _double_quoted(value) if old.startswith(('"', "'")) else _fresh(key, value)
-    if old.startswith("["):
-        spelt = {part.strip().strip("'\""): part.strip() for part in old[1:-1].split(",")}
-        return "[" + ", ".join(spelt.get(item) or _quoted_if_needed(item, flow=True) for item in value) + "]"
-    return _fresh(key, value)
+    spelt: dict[str, str] = {}
+    if old.startswith("[") and isinstance(had, list):
+        tokens = _FLOW_ITEM.findall(old[1:-1])
+        if len(tokens) == len(had):
+            spelt = {item: token for item, token in zip(had, tokens, strict=True) if isinstance(item, str)}
+    return "[" + ", ".join(spelt.get(item) or _quoted_if_needed(item, flow=True) for item in value) + "]"
 
 
 def _fresh(key: str, value: str | Sequence[str]) -> str:

@@ -30,22 +30,27 @@ class FrontMatterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The top-level keys of a header: their values, and the line each stands on, from 0."""
+    """The top-level keys of a header: their values, and the first and last line of each, from 0."""
 
     values: dict[str, Value]
     lines: dict[str, int]
+    ends: dict[str, int]
 
 
 def parse(header: str) -> Fields:
     """The keys of a header. Raises `FrontMatterError`."""
     if len(header) > MAX_CHARACTERS:
         raise FrontMatterError(0, f"front matter is longer than {MAX_CHARACTERS:,} characters")
+    if odd := _OTHER_LINE_END.search(header):
+        line = header.count("\n", 0, odd.start())
+        raise FrontMatterError(line, "front matter holds a line end that is neither LF nor CRLF")
     fields = parse_strict(header)
     return fields if fields is not None else parse_yaml(header)
 
 
 # --- the strict parser -------------------------------------------------------------------------------------
 
+_OTHER_LINE_END = re.compile("[\r\x85\u2028\u2029]")
 _UNUSUAL = re.compile(r"[^\n -~\u00a1-\u1fff\u2030-\ud7ff\U00010000-\U0001ffff]")
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_-]{0,99}):(?: +(.*))?\Z")
 _ITEM = re.compile(r"( *)- +(.*)\Z")
@@ -58,7 +63,7 @@ def parse_strict(header: str) -> Fields | None:
     """The keys of a flat header, or None where only a YAML parser should decide."""
     if _UNUSUAL.search(header):
         return None
-    fields = Fields({}, {})
+    fields = Fields({}, {}, {})
     open_key, indent = "", ""  # the key whose block list may follow, and how its items are indented
     for number, line in enumerate(header.split("\n")):
         text = line.strip(" ")
@@ -67,12 +72,13 @@ def parse_strict(header: str) -> Fields | None:
         if open_key and (item := _ITEM.match(line)):
             if not _add_item(fields, open_key, item, indent):
                 return None
-            indent = item[1]
+            indent, fields.ends[open_key] = item[1], number
         elif (key := _KEY.match(line)) and key[1] not in fields.values:
             value = _value(key[2] or "")
             if value is None:
                 return None
-            fields.values[key[1]], fields.lines[key[1]] = value, number
+            fields.values[key[1]] = value
+            fields.lines[key[1]] = fields.ends[key[1]] = number
             open_key = key[1] if value == "" and (key[2] or "#").startswith("#") else ""
         else:
             return None
@@ -152,12 +158,20 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line if event.start_mark else 0
 
 
+def _last_line(event: yaml.Event) -> int:
+    """The last line that an event stands on: its end mark, or the line before if that is a line's beginning."""
+    mark = event.end_mark
+    return mark.line - (mark.column == 0 and mark.line > _line(event)) if mark else 0
+
+
 class _Reader:
     """Builds strings, lists and dicts from YAML events, refusing everything that could mean something else."""
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
         self._lines: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        self._last = 0  # the last line of the node that was read last
 
     def read(self) -> Fields:
         import yaml
@@ -170,38 +184,38 @@ class _Reader:
                 if event.version or event.tags or documents > 1:
                     what = "a second document" if documents > 1 else "a directive"
                     raise FrontMatterError(_line(event), f"front matter must not hold {what}")
-                values = self._node(next(self._events), depth=0)
-        if values == "" or values is None:
+                values = self._node(next(self._events), depth=1)
+        if values == "":
             values = {}
         if not isinstance(values, dict):
             raise FrontMatterError(0, "front matter is not a list of 'key: value' lines")
-        return Fields(values, self._lines)
+        return Fields(values, self._lines, self._ends)
 
     def _node(self, event: yaml.Event, depth: int) -> Value:
         import yaml
 
-        line = _line(event)
-        if depth > MAX_DEPTH:
-            raise FrontMatterError(line, f"nested deeper than {MAX_DEPTH}")
+        line, self._last = _line(event), _last_line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise FrontMatterError(line, "anchors and aliases (& and *) are not allowed")
         if tag := getattr(event, "tag", None):
             raise FrontMatterError(line, f"tags ({tag}) are not allowed")
         if isinstance(event, yaml.ScalarEvent):
             return str(event.value)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(depth)
-        return self._mapping(depth)
+        if depth > MAX_DEPTH:
+            raise FrontMatterError(line, f"nested deeper than {MAX_DEPTH}")
+        flow = bool(getattr(event, "flow_style", False))
+        return self._sequence(depth, flow) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(depth, flow)
 
-    def _sequence(self, depth: int) -> list[Value]:
+    def _sequence(self, depth: int, flow: bool) -> list[Value]:
         import yaml
 
         items: list[Value] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
+        self._note_end(event, flow)
         return items
 
-    def _mapping(self, depth: int) -> dict[str, Value]:
+    def _mapping(self, depth: int, flow: bool) -> dict[str, Value]:
         import yaml
 
         pairs: dict[str, Value] = {}
@@ -215,6 +229,12 @@ class _Reader:
             if key in pairs:
                 raise FrontMatterError(line, f"the key {key!r} stands there twice")
             pairs[key] = self._node(next(self._events), depth + 1)
-            if depth == 0:
-                self._lines[key] = line
+            if depth == 1:
+                self._lines[key], self._ends[key] = line, max(line, self._last)
+        self._note_end(event, flow)
         return pairs
+
+    def _note_end(self, event: yaml.Event, flow: bool) -> None:
+        """A flow collection ends at its bracket, a block with its last node: comments after are not its own."""
+        if flow:
+            self._last = _last_line(event)

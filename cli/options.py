@@ -1,0 +1,46 @@
+"""Options that several verbs share, and how they become the library's objects."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mesh.api import Mesh
+
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-N", metavar="NAME", help="[default: MESH_NAMESPACE, shared]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Type = Annotated[str | None, typer.Option("--type", "-t", metavar="TYPE", help="Only of this type.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="Only with this tag; repeat for several.")]
+Agent = Annotated[str | None, typer.Option("--agent", "-a", metavar="NAME", help="Only by this author.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only from then on: 2026-01-31, 3d, yesterday.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only from before then.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def opened(namespace: str | None, agent: str | None = None, *, must_exist: bool = True) -> Mesh:
+    """The namespace asked for. With `must_exist` a name that is nowhere is an error with a suggestion."""
+    from mesh.api import Mesh
+
+    return Mesh(namespace=namespace, agent_id=agent, must_exist=must_exist)
+
+
+def words_or_stdin(words: list[str] | None) -> str:
+    """The arguments joined, or standard input for `-` or for no argument where it is not a terminal."""
+    if words and words != ["-"]:
+        return " ".join(words)
+    if not words and sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+
+
+def confirmed(question: str, yes: bool) -> bool:
+    """Ask, where there is a terminal to ask on."""
+    return yes or not sys.stdin.isatty() or typer.confirm(question, err=True)

@@ -1,0 +1,124 @@
+"""What a person or a program reads. Data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from mesh.settings import Settings
+
+Row = dict[str, Any]
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def styled(text: str, *styles: str) -> str:
+    """`text` in some styles, on a terminal without NO_COLOR; plain elsewhere."""
+    if not text or not sys.stdout.isatty() or not Settings.from_environment().color:
+        return text
+    return f"\033[{';'.join(_CODES[style] for style in styles)}m{text}\033[0m"
+
+
+def note(text: str) -> None:
+    """Something to know that is not data."""
+    print(f"mesh: {text}", file=sys.stderr)
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_json_lines(rows: Iterable[object]) -> None:
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
+
+
+def first_line(text: str, limit: int = 0) -> str:
+    """The first line of a text, cut to `limit` characters if that is not 0; safe to print on one line."""
+    line = visible(text.strip().partition("\n")[0]).replace("\t", " ")
+    return line if not limit or len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def visible(text: str) -> str:
+    """Text without control characters: a memory must not be able to steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+
+
+def width() -> int:
+    return min(100, shutil.get_terminal_size((100, 24)).columns)
+
+
+def indented(text: str, by: int = 3) -> str:
+    """A text's paragraphs wrapped to the terminal, when there is one, and indented."""
+    pad = " " * by
+    if not sys.stdout.isatty():
+        return textwrap.indent(visible(text), pad)
+    lines: list[str] = []
+    for line in visible(text).split("\n"):
+        lines += textwrap.wrap(line, width() - by, break_long_words=False, break_on_hyphens=False) or [""]
+    return "\n".join(pad + line for line in lines)
+
+
+def about(row: Row) -> str:
+    """The line under a memory: what it is, who wrote it and when, its id."""
+    facts = [row["memory_type"], *(f"#{tag}" for tag in row["tags"]), row["source_agent"], age(row["created_at"])]
+    if row["confidence"] != 1:
+        facts.append(f"confidence {row['confidence']:g}")
+    if row["local_only"]:
+        facts.append("local only")
+    if row["is_stale"]:
+        facts.append("stale")
+    if row.get("superseded_by"):
+        facts.append(f"superseded by {row['superseded_by']}")
+    return " · ".join(visible(str(fact)) for fact in facts if fact)
+
+
+def age(when: str | None) -> str:
+    """`today`, `3 days ago`, or the date."""
+    if not when:
+        return ""
+    days = (datetime.now(UTC).date() - datetime.fromisoformat(when).date()).days
+    if days == 0:
+        return "today"
+    return f"{days} day{'s' * (days > 1)} ago" if 0 < days < 14 else when[:10]
+
+
+def bytes_said(number: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+class Bar:
+    """A progress bar on stderr, where stderr is a terminal; silent elsewhere."""
+
+    def __init__(self, total: int, unit: str, clock: Callable[[], float]) -> None:
+        self._total, self._unit, self._clock = total, unit, clock
+        self._done, self._began, self._shown = 0, clock(), False
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if not sys.stderr.isatty() or not self._total:
+            return
+        seconds = max(self._clock() - self._began, 1e-6)
+        rate = self._done / seconds
+        filled = round(24 * min(1.0, self._done / self._total))
+        left = (self._total - self._done) / rate if rate else 0
+        print(
+            f"\r{'█' * filled}{'░' * (24 - filled)} {self._done:,}/{self._total:,} {self._unit}"
+            f"  {rate:.0f}/s  {left:.0f} s left \033[K",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._shown = True
+
+    def finish(self) -> None:
+        if self._shown:
+            print(file=sys.stderr)

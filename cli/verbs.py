@@ -1,0 +1,64 @@
+"""Every verb of `mesh`: where it lives and what it does, in one line.
+
+The table is all that `mesh --help` needs, so it costs no import. A test holds it against the commands themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    module: str  # of this package
+    attribute: str  # a function, or a Typer app with verbs of its own
+    summary: str
+
+
+GROUPS: dict[str, dict[str, Verb]] = {
+    "Remember and recall": {
+        "learn": Verb("learning", "learn", "Store a memory as a Markdown file"),
+        "recall": Verb("asking", "recall", "Find memories by meaning and by words"),
+    },
+    "Look": {
+        "list": Verb("looking", "list_memories", "List memories, one a line: id, TAB, first line"),
+        "show": Verb("looking", "show", "Print one memory"),
+        "inspect": Verb("looking", "inspect", "Say all that is known of one memory, or of the latest"),
+        "status": Verb("upkeep", "status", "Say what is here: namespaces, cache, model, problems"),
+    },
+    "Change": {
+        "edit": Verb("changing", "edit", "Open a memory in your editor"),
+        "update": Verb("changing", "update", "Change a memory's text, type, tags or confidence"),
+        "forget": Verb("changing", "forget", "Move memories to the trash, kept for 30 days"),
+        "restore": Verb("changing", "restore", "Bring a memory back from the trash"),
+    },
+    "Keep in order": {
+        "reindex": Verb("upkeep", "reindex", "Embed what is pending; --all makes the cache again"),
+        "doctor": Verb("upkeep", "doctor", "Check files, cache and model; changes nothing by itself"),
+        "model": Verb("models", "app", "Show or fetch the embedding model"),
+        "completion": Verb("completion", "completion", "Print the completion script of your shell"),
+    },
+}
+VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+ALIASES = {"add": "learn", "ask": "recall"}
+
+
+def help_text() -> str:
+    """What `mesh --help` prints."""
+    lines = [
+        "Usage: mesh VERB [OPTIONS] [ARGUMENTS]",
+        "",
+        "Shared memory for AI agents, kept as Markdown files that people can read.",
+    ]
+    for title, verbs in GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<12}{verb.summary}" for name, verb in verbs.items()]
+    lines += [
+        "",
+        "Options:",
+        "  -h, --help     Show this, or with a verb what it takes",
+        "  -V, --version  Show the version",
+        "",
+        "Environment: MESH_HOME (~/.mesh), MESH_NAMESPACE (shared), MESH_AGENT_ID (agent).",
+        "Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 nothing was found.",
+    ]
+    return "\n".join(lines)

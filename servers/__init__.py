@@ -1,0 +1,1 @@
+"""The MCP and HTTP faces of the library."""
