@@ -98,7 +98,8 @@ def _needed(changes: Mapping[str, Change], document: Document, path: str) -> dic
         if wanted and now.get(key) == wanted:
             continue
         before = document.fields.values.get(key)
-        if key == "tags" and isinstance(wanted, list) and isinstance(before, str) and before not in _NOTHING:
+        was_string = isinstance(before, str) and before not in _NOTHING
+        if key == "tags" and was_string and isinstance(wanted, list) and not any("," in tag for tag in wanted):
             wanted = ", ".join(wanted)
         needed[key] = wanted or None
     return needed

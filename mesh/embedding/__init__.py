@@ -1,0 +1,31 @@
+"""From a model's name to an embedder. Importing this loads neither numpy nor any model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mesh.embedding.protocol import Embedder
+
+DEFAULT_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+
+
+def load_embedder(
+    model: str, *, model_path: Path | None, hub_cache: Path, models_folder: Path, offline: bool
+) -> Embedder | None:
+    """The embedder for a model's name; `None` if it is the default model and its files are nowhere.
+
+    Any other name, or a folder, goes to sentence-transformers. `model_path` is the default model's folder.
+    Raises `ModelUnavailable` if there is a model and it cannot be used.
+    """
+    if model not in DEFAULT_NAMES:
+        from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder
+
+        return SentenceTransformersEmbedder(model, offline=offline)
+
+    from mesh.embedding.minilm import MiniLM
+    from mesh.embedding.model_files import find_model
+
+    found = find_model(model_path=model_path, hub_cache=hub_cache, models_folder=models_folder)
+    return MiniLM(found.folder) if found else None
