@@ -212,17 +212,16 @@ def _unreadable_row(path: str, stamp: Stamp | None) -> FileRow:
 
 def _nameable(snapshot: Snapshot) -> Snapshot:
     """Leave out names that are not Unicode: no text can name them. They are listed with what cannot be read."""
-    for path in [path for path in snapshot.files if not _is_unicode(path)]:
-        del snapshot.files[path]
-        snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
+    if not _is_unicode("".join(snapshot.files)):
+        for path in [path for path in snapshot.files if not _is_unicode(path)]:
+            del snapshot.files[path]
+            snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
     return snapshot
 
 
-def _is_unicode(path: str) -> bool:
-    if path.isascii():
-        return True
+def _is_unicode(text: str) -> bool:
     try:
-        path.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True

@@ -38,6 +38,7 @@ CREATE TABLE files (
 CREATE INDEX files_by_id ON files (id COLLATE NOCASE);
 CREATE INDEX files_by_text ON files (text_digest);
 CREATE INDEX files_by_state ON files (state, embedded);
+CREATE INDEX files_with_problems ON files (path) WHERE problems <> '';
 CREATE TABLE supersedes (file_id INTEGER, id TEXT COLLATE NOCASE, PRIMARY KEY (id, file_id)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5 (content, about, tokenize = 'porter unicode61 remove_diacritics 2');
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)'); -- what is written counts more than what is about it

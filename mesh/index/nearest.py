@@ -1,4 +1,7 @@
-"""Exact cosine similarity between a question and the memories of a namespace."""
+"""Exact cosine similarity between a question and the memories of a namespace.
+
+The joins are CROSS JOINs: SQLite then keeps their order, which starts from the few rows that are wanted.
+"""
 
 from __future__ import annotations
 
@@ -38,24 +41,22 @@ class Nearest:
         return self._cosines
 
     def best(self, limit: int, where: str, values: Sequence[object]) -> dict[int, Near]:
-        """The `limit` files nearest to the question among those that `where` admits; `where` empty: all served."""
-        return self._best_of(where, values, limit) if where else self._best_of_all(limit)
+        """The `limit` files nearest to the question among those that `where` admits; `where` empty: all served.
 
-    def _best_of_all(self, limit: int) -> dict[int, Near]:
-        """Take the nearest rows until they name enough files: some rows belong to texts that are gone."""
+        The nearest rows are tried first: usually they name enough files. Where they do not, because the filter is
+        narrow or many rows belong to texts that are gone, the rows of the admitted files alone are scored.
+        """
         import numpy as np
 
+        admitted = where or f"state = {SERVED}"
         cosines = self._all()
-        take = 2 * limit
-        while True:
-            everything = take >= len(cosines)
-            rows = np.arange(len(cosines)) if everything else np.argpartition(cosines, -take)[-take:]
-            found = self._files_of([int(row) for row in rows])
-            if len(found) >= limit or everything:
+        for take in (2 * limit, 16 * limit):
+            if take >= len(cosines) or take > _MOST_ROWS:
+                break
+            found = self._files_of(np.argpartition(cosines, -take)[-take:].tolist(), admitted, values)
+            if len(found) >= limit:
                 return _first(found, limit)
-            take *= 4
-            if take > _MOST_ROWS:  # nearly every row is garbage, or names the same few files
-                return self._best_of(f"state = {SERVED}", (), limit)
+        return self._best_of(admitted, values, limit)
 
     def _best_of(self, where: str, values: Sequence[object], limit: int) -> dict[int, Near]:
         """Score only the rows of the admitted files."""
@@ -63,8 +64,8 @@ class Nearest:
 
         admitted = self._db.execute(
             "SELECT v.row, p.file_id, p.start, p.stop FROM files f"
-            " JOIN passages p ON p.model = ? AND p.file_id = f.file_id"
-            " JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            " CROSS JOIN passages p ON p.model = ? AND p.file_id = f.file_id"
+            " CROSS JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
             f" WHERE {where}",
             (self._matrix.model, *values),
         ).fetchall()
@@ -82,23 +83,23 @@ class Nearest:
             return {}
         found = self._db.execute(
             "SELECT v.row, p.file_id, p.start, p.stop FROM passages p"
-            " JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            " CROSS JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
             f" WHERE p.model = ? AND p.file_id IN ({', '.join('?' * len(wanted))})",
             (self._matrix.model, *wanted),
         ).fetchall()
         return self._checked([(float(self._rows[row] @ self._question), row, *rest) for row, *rest in found])
 
-    def _files_of(self, rows: list[int]) -> dict[int, Near]:
-        if not rows:
-            return {}
-        cosines = self._all()
+    def _files_of(self, rows: list[int], where: str, values: Sequence[object]) -> dict[int, Near]:
+        """The admitted files that hold the texts of some rows."""
         found = self._db.execute(
             "SELECT v.row, p.file_id, p.start, p.stop FROM vectors v"
-            " JOIN passages p ON p.model = v.model AND p.text_digest = v.text_digest"
-            " JOIN files f ON f.file_id = p.file_id"
-            f" WHERE v.model = ? AND v.row IN ({', '.join('?' * len(rows))}) AND f.state = {SERVED}",
-            (self._matrix.model, *rows),
+            " CROSS JOIN passages p INDEXED BY passages_by_text"
+            " ON p.model = v.model AND p.text_digest = v.text_digest"
+            " CROSS JOIN files f ON f.file_id = p.file_id"
+            f" WHERE v.model = ? AND v.row IN ({', '.join('?' * len(rows))}) AND {where}",
+            (self._matrix.model, *rows, *values),
         ).fetchall()
+        cosines = self._all()
         return self._checked([(float(cosines[row]), row, *rest) for row, *rest in found])
 
     def _checked(self, found: list[tuple[float, int, int, int, int]]) -> dict[int, Near]:

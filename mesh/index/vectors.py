@@ -142,7 +142,7 @@ def _mapped(path: Path, used: int, dimension: int) -> NDArray[np.float32]:
         whole = np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(used, dimension))
     except (OSError, ValueError) as error:
         raise CacheDamaged(f"{path.name}: {error}") from error
-    return whole
+    return whole.view(np.ndarray)
 
 
 def _stamp(path: Path) -> str:
