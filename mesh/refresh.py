@@ -59,6 +59,8 @@ class Refresh:
     def run_for(self, paths: Iterable[str]) -> None:
         """Take in some files that were just written or removed, without a scan."""
         rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths}
+        if not rows:
+            return
         with self._cache.manifest.transaction():
             for path, row in rows.items():
                 if row:

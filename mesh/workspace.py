@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,16 @@ from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
 from .refresh import Refresh
 from .settings import Settings
-from .vault import LOCAL, Vault
+from .vault import LOCAL, Vault, roots
+from .watcher import Watch
 
 if TYPE_CHECKING:
     from .embedding.protocol import Embedder
 
 log = logging.getLogger("mesh")
+
+SLOW_SCAN_SECONDS = 0.003
+SLOW_SCANS = 3  # after so many a process watches the home instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,13 @@ class Workspace:
         self.turn = threading.RLock()
         self._embedder: Embedder | None = None
         self._asked_for_embedder = False
+        self._watch: Watch | None = None
+        self._slow_scans = 0
+        self._cache_version = -1
 
     def close(self) -> None:
         with self.turn:
+            self._unwatch()
             self.cache.close()
 
     @property
@@ -88,7 +97,45 @@ class Workspace:
 
     def refresh(self) -> tuple[int, Plan]:
         """Make the cache equal the files: how many there are, and what had changed."""
-        return self.cache.run(lambda: Refresh(self.vault, self.namespace, self.cache).run())
+        return self.cache.run(self._refresh)
+
+    def _refresh(self) -> tuple[int, Plan]:
+        changed = self._watched_changes()
+        refresh = Refresh(self.vault, self.namespace, self.cache)
+        try:
+            if changed is not None:
+                refresh.run_for(changed)
+                return self.cache.manifest.count_all(), Plan(changed=sorted(changed))
+            began = time.monotonic()
+            found = refresh.run()
+            self._slow_scans += time.monotonic() - began > SLOW_SCAN_SECONDS
+            return found
+        except BaseException:
+            if self._watch:
+                self._watch.anything_may_have_changed()
+            raise
+
+    def _watched_changes(self) -> set[str] | None:
+        """What changed since the last refresh; None if only a scan can tell."""
+        if self._watch is None:
+            if self._slow_scans < SLOW_SCANS or not self.cache.writable or not Watch.possible(self.vault.home):
+                return None
+            try:
+                self._watch = Watch(self.vault.home, roots(self.namespace), self.cache.folder)
+            except OSError as error:
+                log.warning("each recall looks at every file: the home cannot be watched (%s)", error)
+                self._slow_scans = -1_000_000
+                return None
+        changed = self._watch.changes()
+        version = self.cache.manifest.data_version()
+        if version != self._cache_version:  # another process wrote to the cache: it may know less than this one
+            self._cache_version, changed = version, None
+        return changed
+
+    def _unwatch(self) -> None:
+        if self._watch:
+            self._watch.stop()
+        self._watch, self._slow_scans = None, 0
 
     def refresh_paths(self, *paths: str) -> None:
         """Take in files that this process just wrote or removed."""

@@ -25,6 +25,7 @@ from ..scan import Stamp
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
+CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
 
@@ -50,8 +51,8 @@ CREATE TABLE passages (
     PRIMARY KEY (model, file_id, ordinal)) WITHOUT ROWID;
 CREATE INDEX passages_by_text ON passages (model, text_digest);
 CREATE TABLE vectors (
-    model INTEGER, text_digest BLOB, row INTEGER, checksum INTEGER, PRIMARY KEY (model, text_digest)) WITHOUT ROWID;
-CREATE UNIQUE INDEX vectors_by_row ON vectors (model, row);
+    model INTEGER, row INTEGER, text_digest BLOB, checksum INTEGER, PRIMARY KEY (model, row)) WITHOUT ROWID;
+CREATE UNIQUE INDEX vectors_by_text ON vectors (model, text_digest);
 """
 
 
@@ -95,6 +96,7 @@ class Manifest:
             try:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
+                db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 _check_version(db)
             except BaseException:
                 db.close()
@@ -143,6 +145,13 @@ class Manifest:
 
     def count(self, state: int = SERVED) -> int:
         return int(self.db.execute("SELECT count(*) FROM files WHERE state = ?", (state,)).fetchone()[0])
+
+    def count_all(self) -> int:
+        return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+
+    def data_version(self) -> int:
+        """A number that changes when another connection commits."""
+        return int(self.db.execute("PRAGMA data_version").fetchone()[0])
 
     def put(self, row: FileRow) -> None:
         """Insert or replace one file: its row, its words; its passages stay only if the content did."""

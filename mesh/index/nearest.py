@@ -63,9 +63,9 @@ class Nearest:
         import numpy as np
 
         admitted = self._db.execute(
-            "SELECT v.row, p.file_id, p.start, p.stop FROM files f"
+            "SELECT v.row, v.checksum, p.file_id, p.start, p.stop FROM files f"
             " CROSS JOIN passages p ON p.model = ? AND p.file_id = f.file_id"
-            " CROSS JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            " CROSS JOIN vectors v INDEXED BY vectors_by_text ON v.model = p.model AND v.text_digest = p.text_digest"
             f" WHERE {where}",
             (self._matrix.model, *values),
         ).fetchall()
@@ -82,8 +82,8 @@ class Nearest:
         if not wanted:
             return {}
         found = self._db.execute(
-            "SELECT v.row, p.file_id, p.start, p.stop FROM passages p"
-            " CROSS JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
+            "SELECT v.row, v.checksum, p.file_id, p.start, p.stop FROM passages p"
+            " CROSS JOIN vectors v INDEXED BY vectors_by_text ON v.model = p.model AND v.text_digest = p.text_digest"
             f" WHERE p.model = ? AND p.file_id IN ({', '.join('?' * len(wanted))})",
             (self._matrix.model, *wanted),
         ).fetchall()
@@ -92,7 +92,7 @@ class Nearest:
     def _files_of(self, rows: list[int], where: str, values: Sequence[object]) -> dict[int, Near]:
         """The admitted files that hold the texts of some rows."""
         found = self._db.execute(
-            "SELECT v.row, p.file_id, p.start, p.stop FROM vectors v"
+            "SELECT v.row, v.checksum, p.file_id, p.start, p.stop FROM vectors v"
             " CROSS JOIN passages p INDEXED BY passages_by_text"
             " ON p.model = v.model AND p.text_digest = v.text_digest"
             " CROSS JOIN files f ON f.file_id = p.file_id"
@@ -102,14 +102,14 @@ class Nearest:
         cosines = self._all()
         return self._checked([(float(cosines[row]), row, *rest) for row, *rest in found])
 
-    def _checked(self, found: list[tuple[float, int, int, int, int]]) -> dict[int, Near]:
-        """`(cosine, row, file, start, stop)` -> each file's best passage, best first, its row compared with its CRC."""
+    def _checked(self, found: list[tuple[float, int, int, int, int, int]]) -> dict[int, Near]:
+        """`(cosine, row, checksum, file, start, stop)` -> each file's best passage, best first, its row checked."""
         best: dict[int, Near] = {}
         rows: dict[int, int] = {}
-        for cosine, row, file_id, start, stop in sorted(found, reverse=True):
+        for cosine, row, checksum, file_id, start, stop in sorted(found, reverse=True):
             if file_id not in best:
-                best[file_id], rows[file_id] = Near(cosine, start, stop), row
-        self._matrix.check(list(set(rows.values())))
+                best[file_id], rows[row] = Near(cosine, start, stop), checksum
+        self._matrix.check(rows.items())
         return best
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,25 +52,19 @@ class Matrix:
             self.model, self._file = model, file
             self._mapped = _mapped(self._folder / file, used, dimension)
             if stamp != _stamp(self._folder / file):
-                self._check_all(self._mapped)
+                self._check_all()
         return self._mapped[:used]
 
-    def check(self, rows: list[int]) -> None:
-        """Compare some rows with their checksums. Raises `CacheDamaged`."""
-        marks = ", ".join("?" * len(rows))
-        noted = self._manifest.db.execute(
-            f"SELECT row, checksum FROM vectors WHERE model = ? AND row IN ({marks})", (self.model, *rows)
-        )
+    def check(self, rows: Iterable[tuple[int, int]]) -> None:
+        """Compare some rows with their checksums: `(row, checksum)`. Raises `CacheDamaged`."""
         matrix = self.rows()
-        for row, checksum in noted:
-            if zlib.crc32(matrix[row]) != checksum:
-                raise CacheDamaged(f"row {row} of {self._file} is not what was written")
-
-    def _check_all(self, matrix: NDArray[np.float32]) -> None:
-        named = self._manifest.db.execute("SELECT row, checksum FROM vectors WHERE model = ?", (self.model,)).fetchall()
-        for row, checksum in named:
+        for row, checksum in rows:
             if row >= len(matrix) or zlib.crc32(matrix[row]) != checksum:
                 raise CacheDamaged(f"row {row} of {self._file} is not what was written")
+
+    def _check_all(self) -> None:
+        named = self._manifest.db.execute("SELECT row, checksum FROM vectors WHERE model = ?", (self.model,)).fetchall()
+        self.check(named)
         if self._manifest.writable:
             with self._manifest.transaction() as db:
                 stamp = _stamp(self._folder / self._file)
@@ -79,9 +73,8 @@ class Matrix:
     def verify(self) -> None:
         """Check every row, whatever the stamp says. Raises `CacheDamaged`."""
         self._mapped = None
-        rows = self.rows()
-        if len(rows):
-            self._check_all(rows)
+        if len(self.rows()):
+            self._check_all()
 
     def missing(self, digests: list[bytes]) -> list[bytes]:
         """Those of some texts' digests that have no vector yet."""
@@ -112,7 +105,7 @@ class Matrix:
         capacity = _write_rows(path, used, capacity, block)
         db.executemany(
             "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-            [(self.model, digest, used + i, zlib.crc32(block[i])) for i, digest in enumerate(new)],
+            [(self.model, used + i, digest, zlib.crc32(block[i])) for i, digest in enumerate(new)],
         )
         db.execute(
             "UPDATE matrices SET used = ?, capacity = ?, stamp = ? WHERE model = ?",
