@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from mesh.errors import InvalidInput
 
 from .verbs import ALIASES, VERBS, help_text
 
@@ -22,6 +25,14 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         return command(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            closest = difflib.get_close_matches(name, [*VERBS, *ALIASES], n=1)
+            remedy = f"Did you mean {closest[0]!r}?" if closest else "See: mesh --help"
+            raise InvalidInput(f"there is no verb {name!r}", remedy=remedy)
+        return super().resolve_command(ctx, args)
 
     def get_help(self, ctx: Any) -> str:
         return help_text()

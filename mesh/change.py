@@ -61,8 +61,10 @@ def forget(workspace: Workspace, name: str) -> Memory:
 def restore(workspace: Workspace, name: str) -> Memory:
     """Bring a memory back from the trash; a living one with its id goes there instead. Raises `UnknownMemory`."""
     with workspace.turn:
-        workspace.refresh()
         trash = workspace.vault.trash(workspace.namespace)
+        trash.find(name)  # raises before anything is made
+        workspace.prepare()
+        workspace.refresh()
         with workspace.vault.writing(workspace.namespace):
             entry = trash.find(name)
             living = workspace.path_of_id(entry.memory_id)

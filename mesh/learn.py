@@ -82,6 +82,7 @@ def new_memory(
 def learn(workspace: Workspace, memory: Memory) -> Learned:
     """Store `memory` unless its very text is there. What it supersedes goes to the trash."""
     with workspace.turn:
+        workspace.prepare()
         workspace.refresh_once()
         if memory.supersedes:
             workspace.refresh()

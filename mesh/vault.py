@@ -47,9 +47,11 @@ class Vault:
             closest = difflib.get_close_matches(namespace, known, n=1)
             raise UnknownNamespace(namespace, known, closest[0] if closest else None)
 
-    def prepare(self) -> None:
-        """Make the home, for its owner only."""
+    def prepare(self, namespace: str) -> None:
+        """Make the home and a namespace's folder, for their owner only."""
         with failures_reported(str(self.home)):
+            if not (self.home / namespace).is_dir():
+                Folder.open(self.home, namespace, create=True).close()
             if not (self.home / ".gitignore").exists():
                 with Folder.open(self.home, create=True) as home:
                     if not home.exists(".gitignore"):
@@ -78,7 +80,6 @@ class Vault:
     @contextmanager
     def writing(self, namespace: str) -> Iterator[None]:
         """Hold the namespace's write lock. Nothing slow may happen inside: no network, no embedding, no git."""
-        self.prepare()
         path = self.home / ".locks" / f"{namespace}.lock"
         with ExitStack() as stack:
             with failures_reported(str(path)):

@@ -119,7 +119,7 @@ class Watch:
         self._number += 1
         cookie = self._cookies / f"cookie-{self._process}-{self._number}"
         try:
-            cookie.touch()
+            cookie.touch(mode=0o600)
         except OSError:
             return False
         try:

@@ -55,7 +55,7 @@ class Workspace:
     def __init__(self, settings: Settings, namespace: str) -> None:
         self.settings, self.namespace = settings, namespace
         self.vault = Vault(settings.home)
-        self.cache = Cache(settings.home, namespace)
+        self.cache = Cache(settings.home, namespace, roots(namespace))
         self.turn = threading.RLock()
         self._embedder: Embedder | None = None
         self._asked_for_embedder = False
@@ -140,6 +140,12 @@ class Workspace:
     def refresh_paths(self, *paths: str) -> None:
         """Take in files that this process just wrote or removed."""
         self.cache.run(lambda: Refresh(self.vault, self.namespace, self.cache).run_for(paths))
+
+    def prepare(self) -> None:
+        """Make the namespace, when it is about to be written to for the first time."""
+        self.vault.prepare(self.namespace)
+        if not self.cache.writable:
+            self.cache.close()  # it was opened when there was nothing to keep
 
     def refresh_once(self) -> None:
         """A refresh, if this namespace has never been looked at."""

@@ -27,8 +27,9 @@ T = TypeVar("T")
 class Cache:
     """Not thread-safe; its owner takes turns."""
 
-    def __init__(self, home: Path, namespace: str) -> None:
+    def __init__(self, home: Path, namespace: str, roots: tuple[str, ...]) -> None:
         self.namespace = namespace
+        self._roots = [home / root for root in roots]
         self.folder = home / ".cache" / namespace
         self._lock = home / ".locks" / f"{namespace}.cache.lock"
         self._manifest: Manifest | None = None
@@ -82,8 +83,11 @@ class Cache:
 
     def _open(self) -> Manifest:
         path = self.folder / "manifest.db"
+        if not any(folder.is_dir() for folder in [*self._roots, self.folder]):
+            return Manifest.open_copy(path)  # nothing is there yet: to look at it must not make folders
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.parent.mkdir(mode=0o700, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             return Manifest.open(path)
         except CacheDamaged as damage:
             self.discard(str(damage))

@@ -14,6 +14,7 @@ or of another version is made again from the files.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -91,6 +92,7 @@ class Manifest:
     @classmethod
     def open(cls, path: Path) -> Manifest:
         """Open it, made when missing. Raises `CacheDamaged`, `CacheReadOnly`, `sqlite3.OperationalError`."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
         with translated():
             db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
             try:
