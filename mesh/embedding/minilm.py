@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesh.embedding.passages import passages
 from mesh.embedding.weights import SHA256, Weights, sha256_of
 from mesh.embedding.wordpiece import PAD, WordPiece
 from mesh.errors import ModelUnavailable
@@ -72,6 +71,8 @@ class MiniLM:
 
     def split(self, text: str, prefix: str = "") -> list[tuple[int, int]]:
         """Character spans of `text` that each fit the window together with `prefix`; see `passages`."""
+        from mesh.embedding.passages import passages
+
         return passages(text, prefix, window=self.max_tokens - 2, count=self._tokenizer.count)
 
     def verify(self) -> None:
