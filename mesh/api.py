@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import change, inputs
 from .errors import InvalidInput
@@ -18,6 +18,9 @@ from .recall import listed, recall
 from .rows import hit_row, learned_row, memory_row
 from .settings import Settings
 from .workspace import Receipt, Workspace
+
+if TYPE_CHECKING:
+    from .embedding.protocol import Embedder
 
 Row = dict[str, Any]
 
@@ -37,7 +40,8 @@ class Mesh:
 
     `namespace`: `MESH_NAMESPACE`, else "shared". `agent_id`: `MESH_AGENT_ID`, else "agent". `home`: `MESH_HOME`, else
     `~/.mesh`. A namespace comes into being when something is learned in it; until then it is empty, unless
-    `must_exist` asks for `UnknownNamespace`. Threads may share one `Mesh`. Every method raises `MeshError`.
+    `must_exist` asks for `UnknownNamespace`. `embedder`: another than the settings name, see
+    `mesh.embedding.protocol`. Threads may share one `Mesh`. Every method raises `MeshError`.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Mesh:
         home: str | Path | None = None,
         *,
         must_exist: bool = False,
+        embedder: Embedder | None = None,
     ) -> None:
         settings = Settings.from_environment()
         if home is not None:
@@ -55,7 +60,7 @@ class Mesh:
             settings = replace(settings, home=Path(home).expanduser().absolute())
         self.namespace = inputs.namespace(settings.namespace if namespace is None else namespace)
         self.agent_id = inputs.agent(settings.agent if agent_id is None else agent_id)
-        self.workspace = Workspace(settings, self.namespace)
+        self.workspace = Workspace(settings, self.namespace, embedder)
         if must_exist:
             self.workspace.vault.require(self.namespace)
 

@@ -52,13 +52,13 @@ class Receipt:
 class Workspace:
     """Opened by `Mesh`; every use case takes one."""
 
-    def __init__(self, settings: Settings, namespace: str) -> None:
+    def __init__(self, settings: Settings, namespace: str, embedder: Embedder | None = None) -> None:
         self.settings, self.namespace = settings, namespace
         self.vault = Vault(settings.home)
         self.cache = Cache(settings.home, namespace, roots(namespace))
         self.turn = threading.RLock()
-        self._embedder: Embedder | None = None
-        self._asked_for_embedder = False
+        self._embedder = embedder
+        self._asked_for_embedder = embedder is not None
         self._watch: Watch | None = None
         self._slow_scans = 0
         self._cache_version = -1
@@ -115,17 +115,23 @@ class Workspace:
                 self._watch.anything_may_have_changed()
             raise
 
+    def watch(self) -> bool:
+        """Learn of changes from the system from now on, instead of looking at every file; False where that fails."""
+        with self.turn:
+            if self._watch is None and self.cache.writable and Watch.possible(self.vault.home):
+                try:
+                    self._watch = Watch(self.vault.home, roots(self.namespace), self.cache.folder)
+                except OSError as error:
+                    log.warning("each recall looks at every file: the home cannot be watched (%s)", error)
+            return self._watch is not None
+
     def _watched_changes(self) -> set[str] | None:
         """What changed since the last refresh; None if only a scan can tell."""
+        if self._slow_scans == SLOW_SCANS:
+            self._slow_scans += 1
+            self.watch()
         if self._watch is None:
-            if self._slow_scans < SLOW_SCANS or not self.cache.writable or not Watch.possible(self.vault.home):
-                return None
-            try:
-                self._watch = Watch(self.vault.home, roots(self.namespace), self.cache.folder)
-            except OSError as error:
-                log.warning("each recall looks at every file: the home cannot be watched (%s)", error)
-                self._slow_scans = -1_000_000
-                return None
+            return None
         changed = self._watch.changes()
         version = self.cache.manifest.data_version()
         if version != self._cache_version:  # another process wrote to the cache: it may know less than this one
