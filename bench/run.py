@@ -29,6 +29,7 @@ from corpus import questions, texts
 from mesh import Mesh
 from mesh.files import sha256
 from mesh.memory import Memory, new_id
+from mesh.refresh import Refresh
 
 REAL_VECTORS_UP_TO = 20_000
 COLD_RUNS = 9
@@ -77,7 +78,9 @@ print(json.dumps([os.waitstatus_to_exitcode(status), time.perf_counter() - began
 
 def one(command: list[str], env: dict[str, str] | None = None) -> dict[str, float]:
     """CPU and wall seconds of a command, and its peak memory in MB."""
-    run = subprocess.run([sys.executable, "-I", "-S", "-c", MEASURE, *command], env=env, capture_output=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", MEASURE, *command], env=env, capture_output=True, check=True
+    )
     code, wall, cpu, peak = json.loads(run.stderr.splitlines()[-1])
     if code:
         raise SystemExit(f"{command} ended with {code}: {run.stderr.decode()}")
@@ -117,14 +120,15 @@ def at_size(folder: Path, size: int) -> dict[str, object]:
     with Mesh(home=home, agent_id="bench") as mesh:
         found["bulk"] = bulk(mesh, contents)
         found["disk MB"] = round(mesh.workspace.cache.size_on_disk() / 1e6, 1)
-        found["refresh, nothing changed, CPU ms"] = repeated(mesh.workspace.refresh, 10)["cpu_ms"]
+        found["refresh, nothing changed, by a scan"] = repeated(lambda: scan(mesh), 10)
         found["recall in process"] = warm_recall(mesh)
+        found["refresh, nothing changed, watched"] = repeated(mesh.workspace.refresh, 30)
         found["bare X @ q, ms"] = bare_product(mesh)
         found["learn in process, per s"] = learn_rate(mesh)
     asked = iter(questions(200, seed=9))
     found["mesh recall, cold"] = cold([mesh_command(), "recall", next(asked)], env)
-    new = iter(texts(200, seed=77))
-    found["mesh learn, cold"] = medians([one([mesh_command(), "learn", next(new)], env) for _ in range(COLD_RUNS)])
+    new = [f"Just learned: {text}" for text in texts(COLD_RUNS, seed=77)]
+    found["mesh learn, cold"] = medians([one([mesh_command(), "learn", text], env) for text in new])
     return found
 
 
@@ -178,6 +182,12 @@ def random_vectors(mesh: Mesh, contents: list[str]) -> None:
                 [(matrix.model, file_id, length[digest], digest) for file_id, digest in part],
             )
             db.execute("UPDATE files SET embedded = ?", (matrix.model,))
+
+
+def scan(mesh: Mesh) -> None:
+    """A refresh as a cold process does it."""
+    workspace = mesh.workspace
+    Refresh(workspace.vault, workspace.namespace, workspace.cache).run()
 
 
 def warm_recall(mesh: Mesh) -> dict[str, float]:

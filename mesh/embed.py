@@ -46,12 +46,14 @@ def passages(memory: Memory, embedder: Embedder) -> list[Passage]:
 
 def pending(cache: Cache, embedder: Embedder) -> int:
     """How many memories have no vectors of this embedder yet."""
-    matrix, manifest = cache.matrix(embedder), cache.manifest
+    matrix, db = cache.matrix(embedder), cache.manifest.db
     matrix.rows()
-    done = manifest.db.execute(
-        "SELECT count(*) FROM files WHERE state = ? AND embedded = ?", (SERVED, matrix.model)
-    ).fetchone()[0]
-    return manifest.count(SERVED) - (int(done) if matrix.model else 0)
+    found = 0
+    for side in ("<", ">"):  # two ranges of the index, both empty as a rule; "<>" would look at every file
+        any_there = f"FROM files WHERE state = {SERVED} AND embedded {side} ?"
+        if db.execute(f"SELECT 1 {any_there} LIMIT 1", (matrix.model or -1,)).fetchone():
+            found += int(db.execute(f"SELECT count(*) {any_there}", (matrix.model or -1,)).fetchone()[0])
+    return found
 
 
 def embed_pending(
