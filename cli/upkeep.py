@@ -73,7 +73,7 @@ def reindex(
 
 def doctor(
     fix: Annotated[
-        list[str] | None, typer.Option(metavar="KIND", help="Apply one remedy: cache, ids, local or modes.")
+        list[str] | None, typer.Option(metavar="KIND", help="Apply one remedy: cache, ids, leftovers, local or modes.")
     ] = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -82,8 +82,9 @@ def doctor(
 
     Exits with 1 if something serious was found.
     """
-    from mesh.doctor import REMEDIES, examine
-    from mesh.doctor import fix as apply
+    from mesh.doctor import examine
+    from mesh.remedies import REMEDIES
+    from mesh.remedies import fix as apply
 
     for kind in fix or ():
         if kind not in REMEDIES:

@@ -1,26 +1,25 @@
-"""Find what is wrong with a home, and mend what may be mended, one named remedy at a time.
-
-Looking changes no file of the vault.
-"""
+"""Find what is wrong with a home. Looking changes no file of the vault; what may be mended is in `remedies`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from . import change
-from .errors import MeshError, ModelUnavailable
-from .files import Folder, failures_reported
+from .errors import ModelUnavailable
+from .files import is_temporary
 from .index.manifest import SERVED, CacheDamaged, translated
-from .memory import new_id
 from .vault import roots
 from .workspace import Workspace
 
+LEFTOVER_SECONDS = 60
 _CONFLICT_COPY = re.compile(r"\.sync-conflict-|\.conflict-\d{8}T|\(.*conflicted copy.*\)|\.orig\.md\Z", re.IGNORECASE)
 
 
@@ -43,7 +42,9 @@ def examine(workspace: Workspace) -> list[Finding]:
     """All that is wrong with one namespace, its cache, the home and the model."""
     with workspace.turn:
         workspace.refresh()
-        checks: list[Callable[[Workspace], Iterator[Finding]]] = [_home, _model, _files, _ids, _local, _links, _cache]
+        checks: list[Callable[[Workspace], Iterator[Finding]]] = [
+            _home, _model, _files, _ids, _local, _links, _leftovers, _cache,
+        ]  # fmt: skip
         return [finding for check in checks for finding in check(workspace)]
 
 
@@ -77,27 +78,29 @@ def _files(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _ids(workspace: Workspace) -> Iterator[Finding]:
-    doubles = workspace.cache.manifest.db.execute(
-        "SELECT id, path FROM files WHERE id IN (SELECT id FROM files WHERE id IS NOT NULL GROUP BY lower(id)"
-        " HAVING count(*) > 1) ORDER BY id, path"
+    for path, memory_id in doubles(workspace):
+        yield Finding(
+            "ids", path, f"has the id {memory_id} of another file", "Run: mesh doctor --fix ids", fixable=True
+        )
+
+
+def doubles(workspace: Workspace) -> list[tuple[str, str]]:
+    """`(path, id)` of every file but one of those that share an id: the one that is named after it, or the first."""
+    rows = workspace.cache.manifest.db.execute(
+        "SELECT path, id FROM files WHERE lower(id) IN (SELECT lower(id) FROM files WHERE id IS NOT NULL"
+        " GROUP BY lower(id) HAVING count(*) > 1) ORDER BY lower(id), instr(path, substr(id, 1, 12)) = 0, path"
     ).fetchall()
-    first = ""
-    for memory_id, path in doubles:
-        if memory_id == first:
-            yield Finding(
-                "ids", path, f"has the id {memory_id} of another file", "Run: mesh doctor --fix ids", fixable=True
-            )
-        first = memory_id
+    return [row for before, row in pairwise(rows) if before[1].lower() == row[1].lower()]
 
 
 def _local(workspace: Workspace) -> Iterator[Finding]:
-    for path in _misplaced(workspace):
+    for path in misplaced(workspace):
         yield Finding(
             "local", path, "is local_only but lies where it may be shared", "Run: mesh doctor --fix local", fixable=True
         )
 
 
-def _misplaced(workspace: Workspace) -> list[str]:
+def misplaced(workspace: Workspace) -> list[str]:
     rows = workspace.cache.manifest.db.execute(
         "SELECT path FROM files WHERE local_only = 1 AND substr(path, 1, ?) = ? ORDER BY path",
         (len(workspace.namespace) + 1, workspace.namespace + "/"),
@@ -111,6 +114,27 @@ def _links(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("link", path, "a symbolic link, which is not followed", "Move the file here", serious=False)
     for path, cause in snapshot.unreadable.items():
         yield Finding("folder", path, f"cannot be listed ({cause.lower()})", "Check who owns it and its mode")
+
+
+def _leftovers(workspace: Workspace) -> Iterator[Finding]:
+    for path in leftovers(workspace):
+        yield Finding(
+            "leftovers", path, "left by a write that was interrupted", "Run: mesh doctor --fix leftovers",
+            serious=False, fixable=True,
+        )  # fmt: skip
+
+
+def leftovers(workspace: Workspace) -> list[str]:
+    """Temporary files that nobody is writing any more: paths in the home."""
+    home, found = workspace.vault.home, []
+    for root in roots(workspace.namespace):
+        for folder, _, names in os.walk(home / root):
+            for name in filter(is_temporary, names):
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                        found.append(path.relative_to(home).as_posix())
+    return sorted(found)
 
 
 def _cache(workspace: Workspace) -> Iterator[Finding]:
@@ -134,74 +158,3 @@ def _cache_damage(workspace: Workspace) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if found == "ok" else str(found)
-
-
-# --- remedies --------------------------------------------------------------------------------------------------
-
-
-def fix(workspace: Workspace, kind: str) -> list[str]:
-    """Apply the remedy for one kind of finding; say what was done. Raises `KeyError` for a kind without one."""
-    with workspace.turn:
-        workspace.refresh()
-        return REMEDIES[kind](workspace)
-
-
-def _fix_modes(workspace: Workspace) -> list[str]:
-    home = workspace.vault.home
-    with failures_reported(str(home)):
-        home.chmod(0o700)
-    return [f"{home}: only its owner can look in now"]
-
-
-def _fix_cache(workspace: Workspace) -> list[str]:
-    workspace.cache.discard("it was asked for")
-    workspace.refresh()
-    workspace.embed_all()
-    return [f"{workspace.cache.folder}: made again"]
-
-
-def _fix_ids(workspace: Workspace) -> list[str]:
-    """Give each file but the first of those that share an id a new one."""
-    done = []
-    for finding in list(_ids(workspace)):
-        _, digest = workspace.vault.read(finding.place)
-        fresh = new_id()
-        change.update(workspace, finding.place, {"id": fresh}, base=(finding.place, digest), stamped=False)
-        done.append(f"{finding.place}: its id is now {fresh}")
-    return done
-
-
-def _fix_local(workspace: Workspace) -> list[str]:
-    """Move local_only memories to where they cannot be shared."""
-    done = []
-    shared, local = roots(workspace.namespace)
-    with workspace.vault.writing(workspace.namespace):
-        for path in _misplaced(workspace):
-            try:
-                moved = _moved(workspace.vault.home, path, shared, local)
-            except MeshError as error:
-                done.append(f"{path}: not moved: {error}")
-                continue
-            workspace.refresh_paths(path, moved)
-            done.append(f"{path}: moved to {moved}")
-    return done
-
-
-def _moved(home: Path, path: str, shared: str, local: str) -> str:
-    *parts, name = path.split("/")
-    target = f"{local}/{path.removeprefix(shared + '/')}"
-    with (
-        failures_reported(path),
-        Folder.open(home, *parts) as source,
-        Folder.open(home, *target.split("/")[:-1], create=True) as goal,
-    ):
-        source.move(name, goal, name)
-    return target
-
-
-REMEDIES: dict[str, Callable[[Workspace], list[str]]] = {
-    "cache": _fix_cache,
-    "ids": _fix_ids,
-    "local": _fix_local,
-    "modes": _fix_modes,
-}

@@ -23,6 +23,7 @@ from .errors import VaultUnavailable
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.link in os.supports_dir_fd
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+_TEMPORARY = ".mesh-"
 _REMEDIES = {
     errno.ENOSPC: "Free some space and try again",
     errno.EDQUOT: "Free some of your quota and try again",
@@ -44,6 +45,11 @@ def failures_reported(place: str) -> Iterator[None]:
         cause = (error.strerror or str(error)).lower()
         remedy = _REMEDIES.get(error.errno or 0, "Check the disk and the folder")
         raise VaultUnavailable(cause, place=place, remedy=remedy) from error
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `Folder` was writing."""
+    return name.startswith(_TEMPORARY) and name.endswith(".tmp")
 
 
 def sha256(data: bytes) -> bytes:
@@ -144,13 +150,17 @@ class Folder:
         os.unlink(self._at(name), dir_fd=self._fd)
         self.sync()
 
+    def remove(self, name: str) -> None:
+        os.unlink(self._at(name), dir_fd=self._fd)
+        self.sync()
+
     def sync(self) -> None:
         """Flush the folder's entries to disk."""
         if self._fd is not None:
             os.fsync(self._fd)
 
     def _write_temporary(self, data: bytes, mode: int) -> str:
-        name = f".mesh-{secrets.token_hex(8)}.tmp"
+        name = f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
         fd = os.open(self._at(name), flags, mode, dir_fd=self._fd)
         try:
