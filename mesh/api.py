@@ -237,7 +237,8 @@ class Mesh:
     def status(self) -> Row:
         """What is here. Also of a home or a namespace that does not exist yet."""
         vault = self.workspace.vault
-        receipt = self.refresh()
+        with self.workspace.turn:
+            receipt = self.workspace.receipt(*self.workspace.refresh(), self.workspace.pending())
         memories = self.count()
         return {
             "home": str(vault.home),
