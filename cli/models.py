@@ -52,7 +52,7 @@ def status(
 @app.command()
 def pull(as_json: Json = False) -> None:
     """Fetch all-MiniLM-L6-v2 (91 MB) into the home, once. Its SHA-256 is checked."""
-    from mesh.embedding.model_files import pull as fetch
+    from mesh.embedding.model_pull import pull as fetch
 
     settings = Settings.from_environment()
     if settings.offline:

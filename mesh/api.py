@@ -163,10 +163,10 @@ class Mesh:
         until: str | datetime | None = None,
         include_local: bool = True,
     ) -> list[Row]:
-        """The youngest memories."""
+        """The youngest memories; `limit=-1` gives all."""
         now = datetime.now(UTC)
         filters = Filters(
-            type=memory_type,
+            type=inputs.memory_type(memory_type) if memory_type else None,
             tags=inputs.tags(tags),
             agent=source_agent,
             since=inputs.moment(since, "since", now),
@@ -174,7 +174,8 @@ class Mesh:
             local=include_local,
             now=now,
         )
-        memories, _ = listed(self.workspace, filters=filters, limit=limit, offset=offset)
+        wanted = limit if limit == -1 else inputs.count(limit, "limit")
+        memories, _ = listed(self.workspace, filters=filters, limit=wanted, offset=offset)
         return [memory_row(memory, now) for memory in memories]
 
     def count(self) -> int:
@@ -184,8 +185,8 @@ class Mesh:
     def file_of(self, memory_id: str) -> Path:
         """Where a memory lies on disk; also of a file that cannot be understood, if it is named by its path."""
         with self.workspace.turn:
-            self.workspace.refresh()
-            return self.workspace.vault.home / self.workspace.path_of(memory_id)
+            path = self.workspace.cache.run(lambda: self.workspace.fresh_path_of(memory_id))
+            return self.workspace.vault.home / path
 
     def trashed(self) -> list[Row]:
         """What was forgotten or replaced in the last 30 days, the latest first."""
@@ -196,7 +197,7 @@ class Mesh:
         """What a person should correct in the files, by path."""
         with self.workspace.turn:
             self.workspace.refresh()
-            return self.workspace.cache.manifest.problems()
+            return self.workspace.cache.run(lambda: self.workspace.cache.manifest.problems())
 
     # --- changing --------------------------------------------------------------------------------------------
 
@@ -238,7 +239,9 @@ class Mesh:
         """What is here. Also of a home or a namespace that does not exist yet."""
         vault = self.workspace.vault
         with self.workspace.turn:
-            receipt = self.workspace.receipt(*self.workspace.refresh(), self.workspace.pending())
+            receipt = self.workspace.cache.run(
+                lambda: self.workspace.receipt(*self.workspace.refresh(), self.workspace.pending())
+            )
         memories = self.count()
         return {
             "home": str(vault.home),
@@ -260,8 +263,11 @@ class Mesh:
     def refresh(self) -> Receipt:
         """Make the cache equal the files now, as every recall does."""
         with self.workspace.turn:
-            scanned, done = self.workspace.refresh()
-            return self.workspace.receipt(scanned, done, self.workspace.embed_now())
+            return self.workspace.cache.run(self._refreshed)
+
+    def _refreshed(self) -> Receipt:
+        scanned, done = self.workspace.refresh()
+        return self.workspace.receipt(scanned, done, self.workspace.embed_now())
 
     def pending(self) -> int:
         """How many memories have no vectors yet; 0 without a model."""
@@ -273,6 +279,9 @@ class Mesh:
         with self.workspace.turn:
             if from_nothing:
                 self.workspace.cache.discard("it was asked for")
-            scanned, done = self.workspace.refresh()
-            self.workspace.embed_all(progress)
-            return self.workspace.receipt(scanned, done, self.workspace.embed_now())
+            return self.workspace.cache.run(lambda: self._reindexed(progress))
+
+    def _reindexed(self, progress: Callable[[int], None] | None) -> Receipt:
+        scanned, done = self.workspace.refresh()
+        self.workspace.embed_all(progress)
+        return self.workspace.receipt(scanned, done, self.workspace.pending())

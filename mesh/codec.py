@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 MAX_FILE_BYTES = 1 << 20
 
-_NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:\d\d)?)?\Z", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)\Z", re.ASCII)
 
@@ -98,7 +98,7 @@ def _needed(changes: Mapping[str, Change], document: Document, path: str) -> dic
         if wanted and now.get(key) == wanted:
             continue
         before = document.fields.values.get(key)
-        was_string = isinstance(before, str) and before not in _NOTHING
+        was_string = isinstance(before, str) and before not in NOTHING
         if key == "tags" and was_string and isinstance(wanted, list) and not any("," in tag for tag in wanted):
             wanted = ", ".join(wanted)
         needed[key] = wanted or None
@@ -213,7 +213,7 @@ class _Typed:
     def _take(self, key: str, convert: Callable[[Value], T | None], form: str, remedy: str) -> T | None:
         """The typed value of `key`, None if it is absent or has another form (which is then reported)."""
         value = self._rest.pop(key, "")
-        if value in ([], {}) or (isinstance(value, str) and value in _NOTHING):
+        if value in ([], {}) or (isinstance(value, str) and value in NOTHING):
             return None
         typed = convert(value)
         if typed is None:
@@ -259,7 +259,7 @@ def _as_tags(value: Value) -> tuple[str, ...] | None:
     texts = _as_texts([*value.split(",")] if isinstance(value, str) else value)
     if texts is None:
         return None
-    return tuple(dict.fromkeys(tag for text in texts if (tag := text.strip().removeprefix("#").strip())))
+    return tuple(dict.fromkeys(tag for text in texts if (tag := text.strip().lstrip("#").strip())))
 
 
 def _as_id(value: Value) -> str | None:

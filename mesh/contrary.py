@@ -48,6 +48,6 @@ def _names(text: str) -> set[str]:
         token = match[0]
         begins = not text[: match.start()].rstrip(" \"'(*_`-") or text[: match.start()].rstrip()[-1:] in ".!?:\n"
         capital = token[:1].isupper() and not begins
-        if capital or (not token[1:].islower() and any(c in "._/-" or c.isupper() for c in token[1:])):
+        if capital or any(c in "/_" or c.isupper() for c in token[1:]):
             found.add(token.lower())
     return found

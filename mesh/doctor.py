@@ -16,6 +16,7 @@ from pathlib import Path
 from .errors import ModelUnavailable
 from .files import is_temporary
 from .index.manifest import SERVED, CacheDamaged, translated
+from .refresh import Refresh
 from .vault import roots
 from .workspace import Workspace
 
@@ -41,11 +42,15 @@ class Finding:
 def examine(workspace: Workspace) -> list[Finding]:
     """All that is wrong with one namespace, its cache, the home and the model."""
     with workspace.turn:
-        workspace.refresh()
-        checks: list[Callable[[Workspace], Iterator[Finding]]] = [
-            _home, _model, _files, _ids, _local, _links, _leftovers, _cache,
-        ]  # fmt: skip
-        return [finding for check in checks for finding in check(workspace)]
+        return workspace.cache.run(lambda: _examined(workspace))
+
+
+def _examined(workspace: Workspace) -> list[Finding]:
+    workspace.refresh()
+    checks: list[Callable[[Workspace], Iterator[Finding]]] = [
+        _home, _model, _files, _ids, _local, _links, _leftovers, _cache,
+    ]  # fmt: skip
+    return [finding for check in checks for finding in check(workspace)]
 
 
 def _home(workspace: Workspace) -> Iterator[Finding]:
@@ -157,4 +162,7 @@ def _cache_damage(workspace: Workspace) -> str | None:
         return str(damage)
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if found == "ok" else str(found)
+    if found != "ok":
+        return str(found)
+    wrong = Refresh(workspace.vault, workspace.namespace, workspace.cache).wrong_rows()
+    return f"it says otherwise than the files, such as {wrong[0]}" if wrong else None

@@ -74,8 +74,10 @@ class Folder:
     @classmethod
     def open(cls, root: Path, *parts: str, create: bool = False) -> Folder:
         """`root/parts...`, links refused below `root`. With `create`, missing folders are made (0700) durably."""
-        if create:
+        if create and not root.is_dir():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with cls.open(root.parent) as parent:
+                parent.sync()
         path, fd = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY) if _HAS_DIR_FD else None
         for part in parts:
             path = path / part
@@ -96,8 +98,8 @@ class Folder:
     def _at(self, name: str) -> str:
         return name if self._fd is not None else str(self.path / name)
 
-    def read(self, name: str) -> bytes:
-        return read_regular(self._at(name), dir_fd=self._fd)
+    def read(self, name: str, limit: int = -1) -> bytes:
+        return read_regular(self._at(name), dir_fd=self._fd, limit=limit)
 
     def exists(self, name: str) -> bool:
         try:
@@ -116,39 +118,54 @@ class Folder:
                 os.unlink(self._at(temporary), dir_fd=self._fd)
         self.sync()
 
-    def swap(self, name: str, data: bytes) -> bytes | None:
-        """Put `data` in the place of the file `name`, durably; return the bytes it displaced.
+    def exchange(self, name: str, data: bytes) -> str | None:
+        """Put `data` in the place of the file `name`, durably; return the name that the displaced file has now.
 
-        None where the platform cannot exchange two names: the file was replaced, and what an editor saved in the
-        last microseconds before it is gone.
+        That is a temporary name, and the caller's to dispose of: an editor may have saved into the file a moment
+        ago, or may still hold it open. None where the platform cannot exchange two names: the file was replaced,
+        and what was saved in the last microseconds before is gone.
         """
         mode = stat.S_IMODE(os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode)
         temporary = self._write_temporary(data, mode)
         try:
-            displaced = None
-            if exchange_names(self._fd, self._at(temporary), self._at(name)):
-                displaced = self.read(temporary)
-            else:
+            exchanged = exchange_names(self._fd, self._at(temporary), self._at(name))
+            if not exchanged:
                 os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            self.sync()
-            return displaced
-        finally:
-            with contextlib.suppress(FileNotFoundError):
+        except BaseException:
+            with contextlib.suppress(OSError):
                 os.unlink(self._at(temporary), dir_fd=self._fd)
+            raise
+        self.sync()
+        return temporary if exchanged else None
 
     def move(self, name: str, target: Folder, new_name: str) -> None:
-        """Move a file to another folder, durably, never over another file."""
+        """Move a file to another folder, durably, never over another file: `FileExistsError`."""
+        if not self._rename_if_absent(name, target, new_name):
+            target.create(new_name, self.read(name))  # another file system
+            os.unlink(self._at(name), dir_fd=self._fd)
+        target.sync()
+        self.sync()
+
+    def move_over(self, name: str, target: Folder, new_name: str) -> None:
+        """Move a file over another one, durably."""
+        os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
+        target.sync()
+        self.sync()
+
+    def _rename_if_absent(self, name: str, target: Folder, new_name: str) -> bool:
+        """Give a file another name in one step; False if the target is on another file system."""
         try:
+            if _rename(self._fd, self._at(name), target._fd, target._at(new_name), _NO_REPLACE):
+                return True
             os.link(
                 self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd, follow_symlinks=False
             )
-        except FileExistsError:
+            os.unlink(self._at(name), dir_fd=self._fd)
+        except OSError as error:
+            if error.errno in {errno.EXDEV, errno.EPERM, errno.ENOTSUP}:
+                return False
             raise
-        except OSError:  # another file system, or one without hard links
-            target.create(new_name, self.read(name))
-        target.sync()
-        os.unlink(self._at(name), dir_fd=self._fd)
-        self.sync()
+        return True
 
     def remove(self, name: str) -> None:
         os.unlink(self._at(name), dir_fd=self._fd)
@@ -212,21 +229,29 @@ def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | Non
         os.close(fd)
 
 
+_NO_REPLACE = {"linux": 1, "darwin": 4}  # RENAME_NOREPLACE, RENAME_EXCL
+_EXCHANGE = {"linux": 2, "darwin": 2}  # RENAME_EXCHANGE, RENAME_SWAP
+
+
 def exchange_names(dir_fd: int | None, first: str, second: str) -> bool:
     """Swap two names of one folder in one step. False where the system or the file system cannot."""
-    if dir_fd is None or sys.platform not in {"linux", "darwin"}:
+    return _rename(dir_fd, first, dir_fd, second, _EXCHANGE)
+
+
+def _rename(source_fd: int | None, source: str, target_fd: int | None, target: str, flag: dict[str, int]) -> bool:
+    """Rename in one step, exchanging or never replacing. False where the system or the file system cannot."""
+    if source_fd is None or target_fd is None or sys.platform not in flag:
         return False
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    name = "renameat2" if sys.platform == "linux" else "renameatx_np"
-    call = getattr(libc, name, None)
+    call = getattr(libc, "renameat2" if sys.platform == "linux" else "renameatx_np", None)
     if call is None:
         return False
-    exchange_flag = 2  # RENAME_EXCHANGE, and RENAME_SWAP: the same number
-    if call(dir_fd, os.fsencode(first), dir_fd, os.fsencode(second), ctypes.c_uint(exchange_flag)) == 0:
+    flags = ctypes.c_uint(flag[sys.platform])
+    if call(source_fd, os.fsencode(source), target_fd, os.fsencode(target), flags) == 0:
         return True
     number = ctypes.get_errno()
     if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
         return False
-    raise OSError(number, os.strerror(number), second)
+    raise OSError(number, os.strerror(number), source, None, target)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from .codec import conflict_line, parse_time
+from .codec import NOTHING, conflict_line, parse_time
 from .errors import InvalidInput
 from .memory import ID_FORM, TYPES, normalised
 
@@ -99,8 +98,10 @@ def memory_type(value: str) -> str:
 
 
 def word(value: str, place: str) -> str:
-    """One short line: an agent, a source, a title."""
+    """One short line: an agent, a source, a title, a tag."""
     kept = text(value, place).strip()
+    if kept and place != "tag" and kept in NOTHING:
+        raise InvalidInput(f"{kept!r} means nothing in YAML", place=place, remedy="Give other text")
     if len(kept) > MAX_WORD or not kept.isprintable():
         raise InvalidInput(f"it is not one line of at most {MAX_WORD} characters", place=place, remedy="Shorten it")
     return kept
@@ -117,7 +118,9 @@ def tags(values: Iterable[str] | None) -> tuple[str, ...]:
     """Tags without `#`, each once, in the order given."""
     if isinstance(values, str):
         values = values.split(",")
-    kept = tuple(dict.fromkeys(tag for value in values or () if (tag := word(value, "tag").removeprefix("#"))))
+    if values is not None and not isinstance(values, Iterable):
+        raise InvalidInput(f"{values!r} is not a list of words", place="tags", remedy="Give a list")
+    kept = tuple(dict.fromkeys(tag for value in values or () if (tag := word(value, "tag").lstrip("#").strip())))
     if len(kept) > MAX_TAGS:
         raise InvalidInput(f"there are {len(kept)}, more than {MAX_TAGS}", place="tags", remedy="Use fewer")
     if bad := next((tag for tag in kept if "," in tag), None):
@@ -126,9 +129,9 @@ def tags(values: Iterable[str] | None) -> tuple[str, ...]:
 
 
 def ids(values: str | Sequence[str] | None) -> tuple[str, ...]:
-    found = tuple([values] if isinstance(values, str) else values or ())
+    found = tuple(values if isinstance(values, (list, tuple)) else () if values is None else [values])
     for value in found:
-        if not ID_FORM.match(value):
+        if not isinstance(value, str) or not ID_FORM.match(value):
             raise InvalidInput(f"{value!r} is not an id", place="id", remedy="Give 4 or more characters of an id")
     return found
 
@@ -149,11 +152,13 @@ def count(value: int, place: str = "n") -> int:
 def ttl_days(value: float | None) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise InvalidInput(f"{value!r} is not a number of days", place="ttl", remedy="Give one, such as 30")
     if not 0 < value <= MAX_TTL_DAYS:
         raise InvalidInput(
-            f"{value:g} days is not more than 0 and at most {MAX_TTL_DAYS:,}", place="ttl", remedy="Give such a number"
+            f"{str(value)[:20]} days is not more than 0 and at most {MAX_TTL_DAYS:,}",
+            place="ttl",
+            remedy="Give such a number",
         )
     return float(value)
 
@@ -162,7 +167,7 @@ def moment(value: str | datetime | None, place: str, now: datetime) -> datetime 
     """A time: `2026-01-31`, with a time of day, or a span ago: `3d`, `2 weeks ago`, `today`, `yesterday`."""
     if value is None or isinstance(value, datetime):
         return value.astimezone(UTC) if value else None
-    said = value.strip().lower()
+    said = text(value, place).strip().lower()
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     if said in {"today", "yesterday"}:
         return (midnight - timedelta(days=said == "yesterday")).astimezone(UTC)

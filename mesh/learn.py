@@ -83,26 +83,33 @@ def learn(workspace: Workspace, memory: Memory) -> Learned:
     """Store `memory` unless its very text is there. What it supersedes goes to the trash."""
     with workspace.turn:
         workspace.prepare()
-        workspace.refresh_once()
-        if memory.supersedes:
-            workspace.refresh()
-            memory = replace(memory, supersedes=tuple(workspace.find(name)[0].id for name in memory.supersedes))
-        if same := _same_text(workspace, memory):
-            return Learned("deduplicated", same)
-        conflict = workspace.cache.run(lambda: _conflict(workspace, memory))
+        memory, same, conflict = workspace.cache.run(lambda: _compared(workspace, memory))
         with workspace.vault.writing(workspace.namespace):
-            if same := _same_text(workspace, memory):  # somebody else learned it in the meantime
-                return Learned("deduplicated", same)
-            path = workspace.vault.add(workspace.namespace, memory)
+            same = same or workspace.cache.run(lambda: _same_text(workspace, memory))  # learned elsewhere meanwhile
+            path = same.path if same else workspace.vault.add(workspace.namespace, memory)
             gone = [_discarded(workspace, old) for old in memory.supersedes]
             workspace.refresh_paths(path, *[trashed.path for trashed in gone if trashed])
+        if same:
+            return Learned("deduplicated", same, superseded=memory.supersedes)
         workspace.embed_path(path)
         status = "stored_with_conflict" if conflict else "stored"
         return Learned(status, replace(memory, path=path), conflict, memory.supersedes)
 
 
+def _compared(workspace: Workspace, memory: Memory) -> tuple[Memory, Memory | None, Conflict | None]:
+    """The memory with whole ids in `supersedes`, the one with the same text, and the one it contradicts."""
+    workspace.refresh()
+    workspace.embed_now()
+    memory = replace(memory, supersedes=tuple(workspace.find(name)[0].id for name in memory.supersedes))
+    same = _same_text(workspace, memory)
+    return memory, same, None if same else _conflict(workspace, memory)
+
+
 def _same_text(workspace: Workspace, memory: Memory) -> Memory | None:
-    """The memory that holds this very text already. One that is local does not stand in for one to be shared."""
+    """The memory that holds this very text already.
+
+    One that is local does not stand in for one to be shared, nor one that has expired for one that holds.
+    """
     digest = sha256(memory.content.encode("utf-8"))
     rows = workspace.cache.manifest.db.execute(
         "SELECT path FROM files WHERE text_digest = ? ORDER BY path", (digest,)
@@ -112,10 +119,14 @@ def _same_text(workspace: Workspace, memory: Memory) -> Memory | None:
             there, _ = workspace.vault.read(path)
         except MeshError:
             continue  # it changed since it was indexed: it does not hold the text now
-        local_enough = memory.local_only or not there.local_only
-        if there.content == memory.content and local_enough and there.id not in memory.supersedes:
+        fits = (memory.local_only or not there.local_only) and not _has_expired(there)
+        if there.content == memory.content and fits and there.id not in memory.supersedes:
             return there
     return None
+
+
+def _has_expired(memory: Memory) -> bool:
+    return memory.expires is not None and memory.expires <= datetime.now(UTC)
 
 
 def _conflict(workspace: Workspace, memory: Memory) -> Conflict | None:
@@ -138,10 +149,10 @@ def _near(workspace: Workspace, memory: Memory) -> list[tuple[str, float | None]
     where, values = ("", list[object]()) if memory.local_only else Filters(local=False).where()
     if embedder is None:
         words = lexical.best(manifest, lexical.terms(memory.content), COMPARED, where, values)
-        return [(path, None) for path in _paths(workspace, list(words))]
+        return [(path, None) for path in _paths(workspace, list(words)).values()]
     near = _nearest(workspace, embedder, memory).best(COMPARED, "" if memory.local_only else where, values)
-    kept = [(key, one.cosine) for key, one in near.items() if one.cosine >= contrary.MIN_COSINE]
-    return list(zip(_paths(workspace, [key for key, _ in kept]), [cosine for _, cosine in kept], strict=True))
+    kept = {key: one.cosine for key, one in near.items() if one.cosine >= contrary.MIN_COSINE}
+    return [(path, kept[key]) for key, path in _paths(workspace, list(kept)).items()]
 
 
 def _nearest(workspace: Workspace, embedder: Embedder, memory: Memory) -> Nearest:
@@ -152,9 +163,12 @@ def _nearest(workspace: Workspace, embedder: Embedder, memory: Memory) -> Neares
     return Nearest(workspace.cache.manifest, workspace.cache.matrix(embedder), vectors[0])
 
 
-def _paths(workspace: Workspace, file_ids: list[int]) -> list[str]:
-    db = workspace.cache.manifest.db
-    return [db.execute("SELECT path FROM files WHERE file_id = ?", (one,)).fetchone()[0] for one in file_ids]
+def _paths(workspace: Workspace, file_ids: list[int]) -> dict[int, str]:
+    """The paths of some files, in the order given; one that another process just removed is left out."""
+    marks = ", ".join("?" * len(file_ids))
+    rows = workspace.cache.manifest.db.execute(f"SELECT file_id, path FROM files WHERE file_id IN ({marks})", file_ids)
+    known = dict(rows.fetchall())
+    return {one: known[one] for one in file_ids if one in known}
 
 
 def _discarded(workspace: Workspace, memory_id: str) -> Trashed | None:

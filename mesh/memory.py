@@ -124,7 +124,9 @@ class Memory:
             return None
         if self.is_stale(now):
             return 0.0
-        born = self.born or now
+        born = self.born
+        if born is None or born >= self.expires:  # it does not fade, it ends
+            return (self.expires - now) / timedelta(days=1)
         share = 1 - STALE_BELOW / self.confidence if self.confidence > STALE_BELOW else 0.0
         return max(0.0, (born + share * (self.expires - born) - now) / timedelta(days=1))
 
@@ -134,11 +136,14 @@ _last_id_lock = threading.Lock()
 
 
 def new_id(now_ms: int | None = None) -> str:
-    """A new id: 48 bits of milliseconds, 30 random bits, in 16 characters. Never twice in one process."""
+    """A new id: 48 bits of milliseconds, 29 random bits and room to count on, in 16 characters.
+
+    Never twice in one process, and in the order of the calls."""
     global _last_id
     with _last_id_lock:
-        number = (now_ms if now_ms is not None else time.time_ns() // 1_000_000) << 30 | secrets.randbits(30)
-        if number >> 30 == _last_id >> 30 and number <= _last_id:
+        moment = now_ms if now_ms is not None else time.time_ns() // 1_000_000
+        number = moment << 30 | secrets.randbits(29)
+        if number <= _last_id and moment >= (_last_id >> 30) - 1:  # the last one's millisecond, which may have run over
             number = _last_id + 1
         _last_id = number
     return _base32(number, 16)

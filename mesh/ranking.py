@@ -26,12 +26,12 @@ class Scored:
 
 
 def standardised(scores: Mapping[int, float]) -> dict[int, float]:
-    """Scores with mean 0 and deviation 1; all 0 if they do not differ."""
+    """Scores with mean 0 and deviation 1; all 0 if they differ by no more than rounding."""
     if not scores:
         return {}
     mean = sum(scores.values()) / len(scores)
     deviation = math.sqrt(sum((score - mean) ** 2 for score in scores.values()) / len(scores))
-    if deviation < 1e-9:
+    if deviation <= 1e-6 * max(abs(score) for score in scores.values()):
         return dict.fromkeys(scores, 0.0)
     return {key: (score - mean) / deviation for key, score in scores.items()}
 

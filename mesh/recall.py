@@ -82,7 +82,8 @@ class _Recall:
                 hits.append(hit)
             if len(hits) == n:
                 break
-        return Recalled(self._query, tuple(hits), self._workspace.receipt(scanned, done, pending))
+        receipt = self._workspace.receipt(scanned, done, pending, local=self._filters.local)
+        return Recalled(self._query, tuple(hits), receipt)
 
     def _ranked(self, limit: int) -> list[_Candidate]:
         """The union of both sides' best, each with both true scores, in order."""
@@ -111,7 +112,8 @@ class _Recall:
             return []
         rows = self._workspace.cache.manifest.db.execute(
             "SELECT file_id, path, confidence, born,"
-            " (SELECT n.id FROM supersedes s JOIN files n USING (file_id) WHERE s.id = files.id LIMIT 1)"
+            " (SELECT n.id FROM supersedes s JOIN files n USING (file_id)"
+            f"  WHERE s.id = files.id AND n.local_only <= {int(self._filters.local)} LIMIT 1)"
             f" FROM files WHERE file_id IN ({', '.join('?' * len(order))})",
             [one.key for one in order],
         )
@@ -150,19 +152,24 @@ def listed(
     workspace: Workspace, *, filters: Filters | None = None, limit: int = 20, offset: int = 0
 ) -> tuple[list[Memory], int]:
     """Memories by age, the youngest first, and how many there are in all."""
+    chosen = filters or Filters()
     with workspace.turn:
-        workspace.refresh()
-        where, values = (filters or Filters()).where()
-        db = workspace.cache.manifest.db
-        total = db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
-        paths = db.execute(
-            f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
-            [*values, limit, offset],
-        ).fetchall()
-        found = []
-        for (path,) in paths:
-            try:
-                found.append(codec.read(workspace.vault.bytes_of(path), path))
-            except (OSError, MalformedMemory):
-                continue  # it changed since the scan
-        return found, int(total)
+        return workspace.cache.run(lambda: _listed(workspace, chosen, limit, offset))
+
+
+def _listed(workspace: Workspace, filters: Filters, limit: int, offset: int) -> tuple[list[Memory], int]:
+    workspace.refresh()
+    where, values = filters.where()
+    db = workspace.cache.manifest.db
+    total = db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
+    paths = db.execute(
+        f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
+        [*values, limit, offset],
+    ).fetchall()
+    found = []
+    for (path,) in paths:
+        try:
+            found.append(codec.read(workspace.vault.bytes_of(path), path))
+        except (OSError, MalformedMemory):
+            continue  # it changed since the scan
+    return found, int(total)

@@ -8,11 +8,12 @@ missing is not empty, and one bad file never stops the others.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import marshal
+import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from . import codec
 from .errors import MalformedMemory, VaultUnavailable
@@ -22,7 +23,7 @@ from .index.cache import Cache
 from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE, FileRow
 from .index.plan import Known, Plan, is_settled, plan, suspects
 from .memory import Problem
-from .scan import Snapshot, Stamp
+from .scan import Snapshot, Stamp, is_folder
 from .vault import Vault, roots
 
 ROWS_A_TRANSACTION = 500
@@ -38,12 +39,15 @@ class Refresh:
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
         self._now_ns = time.time_ns()
+        self._generation = 0  # of the manifest, as this refresh knows it
+        self._waits = 25  # for files that an editor has just emptied
 
     def run(self) -> tuple[int, Plan]:
         """Scan and act. Returns how many files there are, and what was done."""
-        self._refuse_missing_folders()
+        refuse_missing_folders(self._vault, self._namespace, self._cache)
         self._now_ns = time.time_ns()
-        snapshot = _nameable(self._vault.scan(self._namespace))
+        self._generation = self._cache.manifest.generation()
+        snapshot = self._vault.scan(self._namespace)
         mark = _digest(snapshot)
         manifest = self._cache.manifest
         if manifest.get("scan") == mark:
@@ -61,39 +65,35 @@ class Refresh:
         rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths}
         if not rows:
             return
-        with self._cache.manifest.transaction():
+        with self._cache.manifest.changing_files():
             for path, row in rows.items():
                 if row:
                     self._cache.manifest.put(row)
                 else:
                     self._cache.manifest.remove([path])
 
-    # --- what must not be mistaken for deletion --------------------------------------------------------------
-
-    def _refuse_missing_folders(self) -> None:
-        for root in roots(self._namespace):
-            if (self._vault.home / root).is_dir():
-                continue
-            held = self._cache.manifest.db.execute(
-                "SELECT count(*) FROM files WHERE path >= ? AND path < ?", (root + "/", root + "0")
-            ).fetchone()[0]
-            if held:
-                raise VaultUnavailable(
-                    f"the folder is missing, and {held} memories were in it",
-                    place=str(self._vault.home / root),
-                    remedy="Mount or restore it; if they are to be forgotten, make an empty folder there",
-                )
+    def wrong_rows(self) -> list[str]:
+        """Paths of files of which the manifest, just refreshed, says something else than they do."""
+        wrong = []
+        for _, path, state, *rest in self._cache.manifest.db.execute("SELECT * FROM files ORDER BY path").fetchall():
+            row = self._fresh_row(path, self._stamp(path))
+            # Stamp and embedding aside: those are about the cache, and were looked at before.
+            if row and (state, *rest[5:-1]) != (row.columns[0], *row.columns[6:]):
+                wrong.append(path)
+        return wrong
 
     def _refuse_unmounted(self, snapshot: Snapshot, known: dict[str, Known]) -> None:
         """An empty folder on another device than before is a mount point without its disk."""
-        folder = self._vault.home / self._namespace
-        device = self._cache.manifest.get("device")
-        if known and not snapshot.files and device and folder.is_dir() and device != str(folder.stat().st_dev):
-            raise VaultUnavailable(
-                f"the folder is empty and on another device than the {len(known)} memories that were in it",
-                place=str(folder),
-                remedy="Mount its disk; if they are to be forgotten, run: mesh reindex",
-            )
+        for root in roots(self._namespace):
+            held = sum(path.startswith(root + "/") for path in known)
+            device = self._cache.manifest.get(f"device {root}")
+            empty = not any(path.startswith(root + "/") for path in snapshot.files)
+            if held and empty and device and device != _device(self._vault, root):
+                raise VaultUnavailable(
+                    f"the folder is empty and on another device than the {held} memories that were in it",
+                    place=str(self._vault.home / root),
+                    remedy="Mount its disk; if they are to be forgotten, run: mesh reindex --all",
+                )
 
     # --- comparing -------------------------------------------------------------------------------------------
 
@@ -126,11 +126,11 @@ class Refresh:
 
     def _stable_bytes(self, path: str) -> bytes:
         """The file's bytes. Some editors empty a file before they write it: one emptied just now is given a moment."""
-        for _ in range(5):
-            data = self._vault.bytes_of(path)
-            if data or time.time() - (self._vault.home / path).stat().st_mtime > 1:
-                break
+        data = self._vault.bytes_of(path)
+        while not data and self._waits and 0 <= time.time() - (self._vault.home / path).stat().st_mtime < 1:
+            self._waits -= 1
             time.sleep(0.02)
+            data = self._vault.bytes_of(path)
         return data
 
     # --- acting ----------------------------------------------------------------------------------------------
@@ -140,21 +140,28 @@ class Refresh:
         leaving = [*todo.gone, *(old for old, _ in todo.moved)]
         arriving = [*todo.added, *todo.changed, *(new for _, new in todo.moved)]
         if leaving or todo.restamped:
-            with manifest.transaction():
-                manifest.remove(leaving)
+            with self._changing():
+                # A file that was learned between the scan and now is in the manifest, though the scan missed it.
+                manifest.remove([path for path in leaving if self._stamp(path) is None])
                 self._restamp(todo.restamped, snapshot)
         for start in range(0, len(arriving), ROWS_A_TRANSACTION):
             rows = [
                 self._fresh_row(path, snapshot.files[path]) for path in arriving[start : start + ROWS_A_TRANSACTION]
             ]
-            with manifest.transaction():
+            with self._changing():
                 for row in rows:
                     if row:
                         manifest.put(row)
         if todo.unreadable:
-            with manifest.transaction():
+            with self._changing():
                 for path in todo.unreadable:
                     manifest.put(_unreadable_row(path, snapshot.files.get(path)))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._cache.manifest.changing_files():
+            yield
+        self._generation += 1
 
     def _restamp(self, paths: Iterable[str], snapshot: Snapshot) -> None:
         self._cache.manifest.db.executemany(
@@ -164,12 +171,14 @@ class Refresh:
 
     def _fresh_row(self, path: str, stamp: Stamp | None) -> FileRow | None:
         """The row of a file as it is now; None if it is gone."""
+        if stamp is None:
+            return None
         data = self._held.pop(path, None)
         if data is None:
             data = self._read(path)
         if data is None:
             return _unreadable_row(path, stamp)
-        return self._row(path, stamp, data) if stamp and data is not _GONE else None
+        return self._row(path, stamp, data) if data is not _GONE else None
 
     def _row(self, path: str, stamp: Stamp, data: bytes) -> FileRow:
         settled, digest = is_settled(stamp, self._now_ns), sha256(data)
@@ -195,38 +204,49 @@ class Refresh:
             found = (self._vault.home / path).stat(follow_symlinks=False)
         except OSError:
             return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
         return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
     def _note_scan(self, snapshot: Snapshot, todo: Plan, mark: bytes) -> None:
         """Remember the scan as a whole, if the next equal one needs no look at single files."""
         settled = all(is_settled(snapshot.files[path], self._now_ns) for path in [*todo.added, *todo.changed])
         racy = self._cache.manifest.db.execute("SELECT 1 FROM files WHERE settled = 0 LIMIT 1").fetchone()
-        with self._cache.manifest.transaction():
-            self._cache.manifest.set("scan", mark if settled and not racy and not todo.unreadable else b"")
-            with contextlib.suppress(OSError):
-                self._cache.manifest.set("device", str((self._vault.home / self._namespace).stat().st_dev))
+        manifest = self._cache.manifest
+        with manifest.transaction():
+            # If somebody else changed rows since this refresh compared them, the scan proves nothing about those.
+            alone = manifest.generation() == self._generation
+            manifest.set("scan", mark if settled and alone and not racy and not todo.unreadable else b"")
+            for root in roots(self._namespace):
+                manifest.set(f"device {root}", _device(self._vault, root))
+
+
+def refuse_missing_folders(vault: Vault, namespace: str, cache: Cache) -> None:
+    """A folder that held memories and is not there may be an unmounted disk: `VaultUnavailable`, not "deleted"."""
+    for root in roots(namespace):
+        if is_folder(vault.home, root):
+            continue
+        held = cache.manifest.db.execute(
+            "SELECT count(*) FROM files WHERE path >= ? AND path < ?", (root + "/", root + "0")
+        ).fetchone()[0]
+        if held:
+            raise VaultUnavailable(
+                f"the folder is missing, and {held} memories were in it",
+                place=str(vault.home / root),
+                remedy="Mount or restore it; if they are to be forgotten, make an empty folder there",
+            )
+
+
+def _device(vault: Vault, root: str) -> str:
+    try:
+        return str((vault.home / root).stat().st_dev)
+    except OSError:
+        return ""
 
 
 def _unreadable_row(path: str, stamp: Stamp | None) -> FileRow:
     problem = Problem(path, 0, "", "it cannot be read", "Check who owns it and its mode")
     return FileRow(path, UNREADABLE, stamp or (0, 0, 0, 0), False, None, problems=[problem])
-
-
-def _nameable(snapshot: Snapshot) -> Snapshot:
-    """Leave out names that are not Unicode: no text can name them. They are listed with what cannot be read."""
-    if not _is_unicode("".join(snapshot.files)):
-        for path in [path for path in snapshot.files if not _is_unicode(path)]:
-            del snapshot.files[path]
-            snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
-    return snapshot
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _digest(snapshot: Snapshot) -> bytes:

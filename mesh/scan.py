@@ -17,14 +17,14 @@ class Snapshot:
     """Every memory file below some folders. Paths are relative to the home, with `/`."""
 
     files: dict[str, Stamp] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)  # folders that could not be listed, and why
+    unreadable: dict[str, str] = field(default_factory=dict)  # what could not be listed or named, and why
     links: list[str] = field(default_factory=list)  # symbolic links, which are not followed
 
 
 def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
     """List `roots` and all folders below. A root that does not exist has no files; a link is never followed."""
     snapshot = Snapshot()
-    pending = [(str(home / root), root + "/") for root in roots if (home / root).is_dir()]
+    pending = [(str(home / root), root + "/") for root in roots if is_folder(home, root)]
     while pending:
         folder, prefix = pending.pop()
         try:
@@ -34,7 +34,24 @@ def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
             continue  # it went away since its parent was listed
         except OSError as error:
             snapshot.unreadable[prefix] = error.strerror or str(error)
+    return _nameable(snapshot)
+
+
+def _nameable(snapshot: Snapshot) -> Snapshot:
+    """Leave out names that are not Unicode: no text can name them. They are listed with what cannot be read."""
+    if not _is_unicode("".join(snapshot.files)):
+        for path in [path for path in snapshot.files if not _is_unicode(path)]:
+            del snapshot.files[path]
+            snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
     return snapshot
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pending: list[tuple[str, str]]) -> None:
@@ -53,6 +70,16 @@ def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pen
             found.links.append(prefix + name)
         elif entry.is_dir(follow_symlinks=False):
             pending.append((entry.path, f"{prefix}{name}/"))
+
+
+def is_folder(home: Path, path: str) -> bool:
+    """Whether `path` is a folder of the home that no link leads to."""
+    place = home
+    for part in path.split("/"):
+        place = place / part
+        if place.is_symlink():
+            return False
+    return place.is_dir()
 
 
 def folders(path: Path) -> list[str]:

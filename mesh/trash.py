@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from . import codec
-from .errors import MalformedMemory, UnknownMemory
+from .errors import AmbiguousId, InvalidInput, MalformedMemory, UnknownMemory
 from .files import Folder, failures_reported
-from .memory import derived_id
+from .memory import MIN_PREFIX, derived_id
 from .scan import folders, scan
 
 DAYS_KEPT = 30
@@ -60,13 +62,32 @@ class Trash:
             source.move(name, target, name)
         return entry
 
+    def replace(self, entry: Trashed, source: Folder, name: str) -> None:
+        """Put the file `name` of `source` in the place of an entry's copy."""
+        *parts, own_name = PurePosixPath(entry.path).parts
+        with Folder.open(self._base / entry.folder, *parts) as target:
+            source.move_over(name, target, own_name)
+
+    def bytes_of(self, entry: Trashed) -> bytes:
+        *parts, name = PurePosixPath(entry.path).parts
+        with Folder.open(self._base / entry.folder, *parts) as folder:
+            return folder.read(name)
+
     def find(self, prefix: str) -> Trashed:
-        """The newest entry whose id starts with `prefix`. Raises `UnknownMemory`."""
-        for folder, memory_id, at in self._folders():
-            if memory_id.lower().startswith(prefix.lower()):
-                for path in scan(self._base / folder, self._roots).files:
-                    return Trashed(folder, path, memory_id, at)
-        raise UnknownMemory(f"{prefix} in the trash", self._namespace)
+        """The newest entry of the one id that starts with `prefix`: 4 or more characters.
+
+        Raises `UnknownMemory`, `AmbiguousId`, `InvalidInput`.
+        """
+        if len(prefix) < MIN_PREFIX:
+            raise InvalidInput(f"{prefix!r} is too short", place="id", remedy=f"Give {MIN_PREFIX} or more characters")
+        entries = [one for one in self.entries() if one.memory_id.lower().startswith(prefix.lower())]
+        found = {one.memory_id.lower(): one.memory_id for one in entries}
+        if not found:
+            raise UnknownMemory(f"{prefix} in the trash", self._namespace)
+        exact = [one for one in entries if one.memory_id.lower() == prefix.lower()]
+        if len(found) > 1 and not exact:
+            raise AmbiguousId(prefix, sorted(found.values()))
+        return (exact or entries)[0]
 
     def put_back(self, entry: Trashed) -> str:
         """Move an entry to where it was, or beside it if that name is taken; return the path."""
@@ -86,15 +107,14 @@ class Trash:
         too_old = datetime.now(UTC) - timedelta(days=DAYS_KEPT)
         for folder, _, at in self._folders():
             if at < too_old:
-                for path in scan(self._base / folder, self._roots).files:
-                    (self._base / folder / path).unlink(missing_ok=True)
-                self._remove_if_empty(folder)
+                shutil.rmtree(self._base / folder, ignore_errors=True)
 
     def _folders(self) -> Iterator[tuple[str, str, datetime]]:
         """`(folder, id, time)` of every entry, newest first."""
         for name in sorted(folders(self._base), reverse=True):
             if match := _ENTRY.match(name):
-                yield name, match[2], datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+                with contextlib.suppress(ValueError):  # no such date: not ours
+                    yield name, match[2], datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
 
     def _new_entry(self, path: str, data: bytes) -> tuple[Trashed, list[str], str]:
         try:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from . import codec, inputs
-from .errors import EditConflict, InvalidInput, UnknownNamespace
-from .files import Folder, failures_reported, read_regular, sha256
+from .errors import EditConflict, InvalidInput, UnknownNamespace, VaultUnavailable
+from .files import Folder, failures_reported, sha256
 from .locks import locked
 from .memory import Memory, slug
-from .scan import Snapshot, folders, scan
+from .scan import Snapshot, folders, is_folder, scan
 from .trash import Trash, Trashed
 
 LOCAL = "_local"
@@ -38,10 +38,14 @@ class Vault:
         return sorted(filter(_is_namespace, names))
 
     def exists(self, namespace: str) -> bool:
-        return any((self.home / root).is_dir() for root in roots(namespace))
+        return any(is_folder(self.home, root) for root in roots(namespace))
 
     def require(self, namespace: str) -> None:
         """Raise `UnknownNamespace`, with the closest name there is, unless the namespace exists."""
+        if (self.home / namespace).is_symlink():
+            raise VaultUnavailable(
+                "a symbolic link, which is not followed", place=str(self.home / namespace), remedy="Use a real folder"
+            )
         if not self.exists(namespace):
             known = self.namespaces()
             closest = difflib.get_close_matches(namespace, known, n=1)
@@ -53,9 +57,8 @@ class Vault:
             if not (self.home / namespace).is_dir():
                 Folder.open(self.home, namespace, create=True).close()
             if not (self.home / ".gitignore").exists():
-                with Folder.open(self.home, create=True) as home:
-                    if not home.exists(".gitignore"):
-                        home.create(".gitignore", _GITIGNORE.encode())
+                with Folder.open(self.home, create=True) as home, suppress(FileExistsError):
+                    home.create(".gitignore", _GITIGNORE.encode())
 
     def scan(self, namespace: str) -> Snapshot:
         return scan(self.home, roots(namespace))
@@ -67,7 +70,9 @@ class Vault:
 
     def bytes_of(self, path: str) -> bytes:
         """The bytes of a memory file; of one too large to be a memory, enough to tell. Raises `OSError`."""
-        return read_regular(self.home / path, limit=codec.MAX_FILE_BYTES + 1)
+        *parts, name = PurePosixPath(path).parts
+        with Folder.open(self.home, *parts) as folder:
+            return folder.read(name, limit=codec.MAX_FILE_BYTES + 1)
 
     def read(self, path: str) -> tuple[Memory, bytes]:
         """A memory, and the sha256 that an edit of it must be based on. Raises `MeshError`."""
@@ -105,11 +110,16 @@ class Vault:
             old = folder.read(name)
             if sha256(old) != base:
                 raise EditConflict(path)
-            self.trash(namespace).keep(path, old)
-            displaced = folder.swap(name, data)
-            if displaced is not None and displaced != old:
-                kept = _create_beside(folder, name, displaced, "conflict")
+            trash = self.trash(namespace)
+            entry = trash.keep(path, old)
+            temporary = folder.exchange(name, data)
+            if temporary is None:
+                return
+            if folder.read(temporary) != old:
+                kept = _rename_beside(folder, temporary, name)
                 raise EditConflict(path, "/".join([*parts, kept]))
+            # The displaced file itself takes its copy's place: an editor that holds it open still writes to it.
+            trash.replace(entry, folder, temporary)
 
     def discard(self, namespace: str, path: str, base: bytes | None = None) -> Trashed:
         """Move a file to the trash, durably. With `base`, raises `EditConflict` if it is no longer that."""
@@ -120,6 +130,9 @@ class Vault:
             if base is not None and sha256(data) != base:
                 raise EditConflict(path)
             entry = trash.take_in(path, folder, data)
+            if trash.bytes_of(entry) != data:  # somebody saved in the last moment: theirs stays
+                trash.put_back(entry)
+                raise EditConflict(path)
             trash.empty_old()
         return entry
 
@@ -146,15 +159,23 @@ def _create_unique(folder: Folder, data: bytes, memory: Memory) -> str:
         except FileExistsError:
             continue
         return name
-    return _create_beside(folder, f"{beginning}--{memory.id}.md", data, "copy")
-
-
-def _create_beside(folder: Folder, name: str, data: bytes, word: str) -> str:
-    """Create `<name>.<word>-<time>.md` beside `name`."""
     while True:
-        other = f"{name.removesuffix('.md')}.{word}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}.md"
-        try:
-            folder.create(other, data)
-        except FileExistsError:
-            continue
-        return other
+        name = _beside(f"{beginning}--{memory.id}.md", "copy")
+        with suppress(FileExistsError):
+            folder.create(name, data)
+            return name
+
+
+def _rename_beside(folder: Folder, temporary: str, name: str) -> str:
+    """Give a displaced file a name that people see: `<name>.conflict-<time>.md`."""
+    while True:
+        kept = _beside(name, "conflict")
+        with suppress(FileExistsError):
+            folder.move(temporary, folder, kept)
+            return kept
+
+
+def _beside(name: str, word: str) -> str:
+    """`<name>.<word>-<time>.md`, short enough for any file system."""
+    stem = name.removesuffix(".md").encode()[:200].decode(errors="ignore")
+    return f"{stem}.{word}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}.md"

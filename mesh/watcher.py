@@ -56,6 +56,7 @@ class Watch:
         ]  # fmt: skip
         handler = events.FileSystemEventHandler()
         handler.on_any_event = self._on_event  # type: ignore[method-assign]
+        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # what it has to say is not for stderr
         observer = Observer()
         observer.daemon = True
         observer.schedule(handler, str(self._home), recursive=True, event_filter=kinds)

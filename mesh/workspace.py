@@ -18,7 +18,7 @@ from .index.cache import Cache
 from .index.manifest import REFUSED, UNREADABLE
 from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
-from .refresh import Refresh
+from .refresh import Refresh, refuse_missing_folders
 from .settings import Settings
 from .vault import LOCAL, Vault, roots
 from .watcher import Watch
@@ -148,15 +148,11 @@ class Workspace:
         self.cache.run(lambda: Refresh(self.vault, self.namespace, self.cache).run_for(paths))
 
     def prepare(self) -> None:
-        """Make the namespace, when it is about to be written to for the first time."""
+        """Make the namespace, when it is about to be written to for the first time; refuse one that went missing."""
+        self.cache.run(lambda: refuse_missing_folders(self.vault, self.namespace, self.cache))
         self.vault.prepare(self.namespace)
         if not self.cache.writable:
             self.cache.close()  # it was opened when there was nothing to keep
-
-    def refresh_once(self) -> None:
-        """A refresh, if this namespace has never been looked at."""
-        if self.cache.run(lambda: self.cache.manifest.get("scan")) is None:
-            self.refresh()
 
     def pending(self) -> int:
         """How many memories have no vectors yet; 0 without a model."""
@@ -187,15 +183,19 @@ class Workspace:
             self.cache.run(lambda: embed.embed_file(self.vault, self.cache, embedder, path))
         self.cache.fresh_vectors = {}
 
-    def receipt(self, scanned: int, done: Plan, pending: int) -> Receipt:
+    def receipt(self, scanned: int, done: Plan, pending: int, *, local: bool = True) -> Receipt:
+        """What an answer was made from; without `local`, nothing of what must not leave this machine."""
         db = self.cache.manifest.db
-        unreadable = tuple(row[0] for row in db.execute("SELECT path FROM files WHERE state = ?", (UNREADABLE,)))
+        shared = "" if local else f" AND path NOT LIKE '{LOCAL}/%' AND local_only IS NOT 1"
+        unreadable = db.execute(f"SELECT path FROM files WHERE state = {UNREADABLE}{shared}").fetchall()
+        if not local:
+            scanned = db.execute(f"SELECT count(*) FROM files WHERE 1{shared}").fetchone()[0]
         return Receipt(
             scanned=scanned,
-            changed=len(done.added) + len(done.changed) + len(done.moved) + len(done.gone),
-            pending=pending,
-            unreadable=unreadable,
-            problems=db.execute("SELECT count(*) FROM files WHERE problems <> ''").fetchone()[0],
+            changed=len(done.added) + len(done.changed) + len(done.moved) + len(done.gone) if local else 0,
+            pending=pending if local else 0,
+            unreadable=tuple(path for (path,) in unreadable),
+            problems=db.execute(f"SELECT count(*) FROM files WHERE problems <> ''{shared}").fetchone()[0],
             lexical_only=self._embedder is None,
             model=self._embedder.key if self._embedder else None,
             git_head=git.head(self.vault.home / self.namespace),
@@ -237,9 +237,13 @@ class Workspace:
 
     def find(self, name: str) -> tuple[Memory, bytes]:
         """The memory that `name` names, read from its file, and the sha256 to base an edit on."""
+        with self.turn:
+            return self.vault.read(self.cache.run(lambda: self.fresh_path_of(name)))
+
+    def fresh_path_of(self, name: str) -> str:
+        """`path_of`, after a refresh."""
         self.refresh()
-        path = self.cache.run(lambda: self.path_of(name))
-        return self.vault.read(path)
+        return self.path_of(name)
 
     def path_of_id(self, memory_id: str) -> str | None:
         """The path of a living memory with exactly this id, if there is one that can be read."""

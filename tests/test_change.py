@@ -188,7 +188,6 @@ def test_what_is_not_in_the_trash_cannot_be_restored(mesh):
         mesh.restore("nobody")
 
 
-@pytest.mark.xfail(strict=True, reason="Trash.find takes any prefix, also an empty one, and the newest of several")
 @pytest.mark.parametrize("name", ["", "h", "hand-"])
 def test_a_name_that_is_too_short_or_names_several_restores_nothing(home, mesh, name):
     """As with the living: four or more characters that only one memory has."""

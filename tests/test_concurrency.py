@@ -99,15 +99,11 @@ def is_whole(text):
     return hashlib.sha256(body.encode()).hexdigest() == digest
 
 
-STALE_SCAN = "Refresh.run removes rows of files that are younger than its scan, and learn trips over the missing row"
-NEW_HOME = "Vault.prepare looks for .gitignore and then makes it: the second process of a new home gets FileExistsError"
-
-
 @pytest.mark.parametrize(
     "first",
     [
-        pytest.param("in a new home", marks=pytest.mark.xfail(strict=False, reason=NEW_HOME)),  # not in every run
-        pytest.param("in a home with memories", marks=pytest.mark.xfail(strict=True, reason=STALE_SCAN)),
+        "in a new home",
+        "in a home with memories",
     ],
 )
 def test_writers_readers_and_an_editor_at_once(tmp_path, monkeypatch, first):
@@ -153,7 +149,6 @@ for number in range(60):
 """
 
 
-@pytest.mark.xfail(strict=True, reason=NEW_HOME)
 def test_processes_that_make_a_home_at_once_all_find_it_made(tmp_path):
     """Whoever comes second has the same home, and no error."""
     go([start(_PREPARER, tmp_path) for _ in range(6)])
@@ -189,7 +184,6 @@ with Mesh(agent_id=sys.argv[1]) as mesh:
 """
 
 
-@pytest.mark.xfail(strict=True, reason=STALE_SCAN)
 def test_what_was_acknowledged_is_known_at_once_whatever_others_do(home, mesh, tmp_path):
     """While other processes look and learn, who has learned something can get it, recall it, and not store it twice."""
     mesh.learn("The first of all")
@@ -217,7 +211,6 @@ with Mesh(agent_id=sys.argv[1]) as mesh:
 """
 
 
-@pytest.mark.xfail(strict=False, reason=STALE_SCAN)  # not in every run
 def test_a_text_that_several_learn_at_once_is_stored_once(home):
     """One of them stores it, and all get the same id."""
     answers = [[line.split() for line in output.splitlines()] for output in go([start(_SAME, n) for n in range(4)])]
@@ -300,7 +293,6 @@ with Mesh() as mesh:
 """
 
 
-@pytest.mark.xfail(strict=True, reason="Workspace.find uses the cache without taking its turn: SQLite segfaults")
 def test_threads_may_share_one_mesh(home):
     """Eight threads learn, get and recall through one object. In a process of their own, which must survive it."""
     go([start(_THREADS)])

@@ -63,9 +63,6 @@ def test_an_update_is_recognised(old, new, kind):
     assert difference(new, old) == kind
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_names: `not token[1:].islower()` leaves out every path and identifier in lower case"
-)
 @pytest.mark.parametrize(("old", "new", "kind"), PATHS, ids=[new for _, new, _ in PATHS])
 def test_another_path_or_identifier_is_an_update(old, new, kind):
     """They are names, whatever their case."""

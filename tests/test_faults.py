@@ -117,7 +117,6 @@ WRITES = {
 FULL = "SQLITE_FULL and SQLITE_IOERR come out of the cache as they are, and a full disk is not opened read-only"
 
 
-@pytest.mark.xfail(strict=True, reason=FULL)
 @pytest.mark.parametrize("act", ["learn", "update"])
 @pytest.mark.parametrize("left", [0, 12288])
 def test_a_full_disk_is_a_clear_error_and_harms_nothing(disk, act, left):
@@ -134,7 +133,6 @@ def test_a_full_disk_is_a_clear_error_and_harms_nothing(disk, act, left):
     assert run_mesh(*WRITES[act]).returncode == 0
 
 
-@pytest.mark.xfail(strict=True, reason=FULL)
 @pytest.mark.parametrize("command", [["recall", "walrus"], ["list"], ["status"], ["show", "walrus.md"]])
 def test_a_full_disk_can_still_be_asked(disk, command):
     """What is there is found, also what has changed since the cache was written."""
@@ -147,7 +145,6 @@ def test_a_full_disk_can_still_be_asked(disk, command):
     assert "walrus" in done.stdout or command == ["status"]
 
 
-@pytest.mark.xfail(strict=True, reason=FULL)
 def test_a_disk_that_fills_up_half_way_loses_nothing(disk):
     """Wherever the space ends: a clear error and the old text, or the new text and a success."""
     for pages in (1, 2, 4, 8, 12, 16, 20, 24, 32):

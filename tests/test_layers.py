@@ -107,7 +107,6 @@ def test_the_library_never_imports_its_surfaces_nor_the_whole_of_itself():
             assert not {other for other in imports(name) if other.startswith("mesh_servers")}, name
 
 
-@pytest.mark.xfail(strict=True, reason="model_files imports model_pull, which imports model_files for its return type")
 def test_no_two_modules_need_each_other():
     """Neither when they are loaded nor later inside a function."""
     graph = {name: imports(name, at_run_time=True) & NAMES.keys() for name in NAMES if part(name)}

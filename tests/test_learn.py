@@ -111,7 +111,6 @@ def test_a_text_that_a_person_wrote_is_not_stored_again(home):
     assert row["status"] == "deduplicated" and row["path"] == "shared/by hand.md"
 
 
-@pytest.mark.xfail(strict=True, reason="learn refreshes only a namespace that was never looked at (refresh_once)")
 def test_a_text_that_a_person_wrote_just_now_is_not_stored_again(home):
     """Also when the cache was made before that file was."""
     with hashed(home) as mesh:
@@ -137,10 +136,6 @@ def test_a_forgotten_text_can_be_learned_again(home):
         assert mesh.learn("the walrus")["status"] == "stored"
 
 
-@pytest.mark.xfail(
-    strict=False,  # it takes two processes at the same moment: most runs fail, some do not
-    reason="Nearest asks the manifest for rows that came after it mapped the matrix: IndexError in learn and recall",
-)
 def test_two_processes_that_learn_the_same_text_store_it_once(home):
     """The check is made again under the lock."""
     script = f"""
@@ -232,9 +227,6 @@ def test_a_local_memory_may_name_a_shared_one(home):
     assert row["conflict"]["existing_memory_id"] == shared["memory_id"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="after making the cache again, _conflict is asked of an empty one: no refresh in between"
-)
 def test_a_conflict_is_found_although_the_cache_was_damaged(home):
     """The cache that is made again for the comparison has the memories in it."""
     with hashed(home) as mesh:
@@ -379,9 +371,6 @@ def test_a_memory_with_a_time_to_live_fades_and_expires(home):
     assert fresh == sure == {"a", "f"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an expired memory still counts as the same text: what was said again is dropped"
-)
 def test_an_expired_text_can_be_learned_again(home):
     """Saying it again makes it count again."""
     with hashed(home) as mesh:

@@ -201,7 +201,6 @@ def test_days_until_stale_is_when_it_turns_stale(memory, now):
     days_and_turn_agree(memory, now)
 
 
-@pytest.mark.xfail(strict=True, reason="days_until_stale assumes a slope where effective_confidence has a step")
 @pytest.mark.parametrize("created", [None, NOW + 20 * DAY], ids=["no birth", "born after it expires"])
 def test_days_until_stale_of_a_memory_without_a_slope_is_its_expiry(created):
     """Where the birth is not known, confidence stays until `expires`, and so does freshness."""
@@ -251,9 +250,6 @@ def test_a_clock_that_stands_still_makes_no_equal_ids():
     assert len(set(made)) == len(made) and made == sorted(made)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the id after the last of a millisecond runs over into the next; the one after not"
-)
 def test_a_millisecond_never_runs_out_of_ids(monkeypatch):
     """Also when the random part was the greatest there is, the next ids come after it, in order."""
     now = time.time_ns() // 1_000_000

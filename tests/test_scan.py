@@ -62,7 +62,6 @@ def test_links_are_listed_and_not_followed(tmp_path):
     assert sorted(found.links) == ["shared/file.md", "shared/folder", "shared/loop"]
 
 
-@pytest.mark.xfail(strict=True, reason="scan() follows a link that is itself a root, or lies in the root's path")
 @pytest.mark.parametrize("root", ["shared", "_local/shared"])
 def test_a_linked_namespace_is_not_followed(tmp_path, root):
     """A namespace's folder must be a real folder, and so must `_local`."""

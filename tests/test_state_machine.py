@@ -26,7 +26,7 @@ from mesh.errors import MeshError
 EXAMPLES, STEPS = map(int, os.environ.get("MESH_STATE_MACHINE", "60x20").split("x"))
 
 # False while a changed title does not change the vector: see test_refresh.py::test_a_changed_title_is_embedded.
-TITLES_ARE_EMBEDDED = False
+TITLES_ARE_EMBEDDED = True
 
 WORDS = ["walrus", "octopus", "garden", "tusk", "deploy", "limit"]
 CONTENTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join) | st.just(" ".join(WORDS * 20))

@@ -139,7 +139,6 @@ def test_no_write_goes_through_a_linked_folder(home, vault, tmp_path, linked):
 
 
 @posix_only
-@pytest.mark.xfail(strict=True, reason="bytes_of opens home/path in one call: only the last part may not be a link")
 @pytest.mark.parametrize("linked", ["shared", "shared/sub", "_local"])
 def test_no_read_goes_through_a_linked_folder(home, vault, tmp_path, linked):
     """A link that was swapped in between scan and read must not lead a recall outside the home."""
@@ -348,7 +347,6 @@ def test_a_save_between_read_and_exchange_is_kept_beside(home):
     assert sorted(set(everything_below(home).values()) - {b""}) == sorted([b"The new text\n", b"The old text\n", SAVED])
 
 
-@pytest.mark.xfail(strict=True, reason="swap() unlinks what it displaced before rewrite() has stored it as a copy")
 @pytest.mark.parametrize("case", ["killed before the copy is there", "no name is free that is short enough"])
 def test_a_displaced_save_survives_whatever_happens_next(home, case):
     """The file that was displaced itself becomes the conflict copy: there is no moment without it."""
@@ -360,7 +358,6 @@ def test_a_displaced_save_survives_whatever_happens_next(home, case):
     assert SAVED in everything_below(home).values()
 
 
-@pytest.mark.xfail(strict=True, reason="Folder.move links, flushes and then unlinks whatever has the name by then")
 def test_a_save_while_a_memory_is_thrown_away_is_never_lost(home):
     """It stays where it was saved, or lies in the trash."""
     file = hand_write(home, "shared/a.md", b"The old text\n")
@@ -370,7 +367,6 @@ def test_a_save_while_a_memory_is_thrown_away_is_never_lost(home):
 
 
 @posix_only
-@pytest.mark.xfail(strict=True, reason="the displaced file is unlinked, and with it what is still being written to it")
 def test_an_editor_that_writes_in_place_loses_nothing(home, vault):
     """VS Code opens a file and then writes it: what arrives after an exchange must be found somewhere."""
     file = hand_write(home, "shared/a.md", b"The old text\n")

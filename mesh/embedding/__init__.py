@@ -19,6 +19,8 @@ def load_embedder(
     Any other name, or a folder, goes to sentence-transformers. `model_path` is the default model's folder.
     Raises `ModelUnavailable` if there is a model and it cannot be used.
     """
+    from mesh.errors import ModelUnavailable
+
     if model not in DEFAULT_NAMES:
         from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder
 
@@ -27,5 +29,8 @@ def load_embedder(
     from mesh.embedding.minilm import MiniLM
     from mesh.embedding.model_files import find_model
 
-    found = find_model(model_path=model_path, hub_cache=hub_cache, models_folder=models_folder)
+    try:
+        found = find_model(model_path=model_path, hub_cache=hub_cache, models_folder=models_folder)
+    except OSError as error:
+        raise ModelUnavailable(str(error), place=model, remedy="Check the mode of that folder") from error
     return MiniLM(found.folder) if found else None

@@ -7,7 +7,6 @@ Looked for in this order: the folder the user names, the model hub's cache, the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +46,6 @@ def find_model(*, model_path: Path | None, hub_cache: Path, models_folder: Path)
         (models_folder / NAME, "pulled"),
     )
     return next((ModelFiles(place, source) for place, source in places if place and _has_model(place)), None)
-
-
-def pull(models_folder: Path, *, progress: Callable[[int, int], None] | None = None) -> ModelFiles:
-    """Fetch the model into `models_folder`; see `model_pull`, which only a pull should load."""
-    from mesh.embedding import model_pull
-
-    return model_pull.pull(models_folder, progress=progress)
 
 
 def _has_model(folder: Path) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import VaultUnavailable
 from ..files import failures_reported
 from ..locks import locked
 from .manifest import CacheDamaged, CacheReadOnly, Manifest, translated
@@ -31,8 +33,10 @@ class Cache:
         self.namespace = namespace
         self._roots = [home / root for root in roots]
         self.folder = home / ".cache" / namespace
-        self._lock = home / ".locks" / f"{namespace}.cache.lock"
+        self._lock = home / ".locks" / "cache" / f"{namespace}.lock"
         self._manifest: Manifest | None = None
+        self._identity: tuple[int, int] | None = None
+        self._running = False
         self._matrices: dict[str, Matrix] = {}
         # Vectors made a moment ago for texts that are about to be indexed, by the texts' digests.
         self.fresh_vectors: dict[bytes, NDArray[np.float32]] = {}
@@ -42,6 +46,7 @@ class Cache:
         if self._manifest is None:
             with failures_reported(str(self.folder)):
                 self._manifest = self._open()
+                self._identity = self._identity_on_disk()
         return self._manifest
 
     @property
@@ -60,14 +65,45 @@ class Cache:
         self._manifest, self._matrices = None, {}
 
     def run(self, action: Callable[[], T]) -> T:
-        """Do something with the cache; if it turns out to be damaged, make it again and do it once more."""
+        """Do something with the cache; if it turns out to be damaged, make it again and do all of it once more.
+
+        So `action` begins with whatever refresh it needs. A run inside a run is part of the outer one.
+        """
+        if self._running:
+            return action()
+        self._running = True
+        try:
+            self._reopen_if_replaced()
+            return self._tried(action)
+        except sqlite3.OperationalError as error:
+            raise VaultUnavailable(str(error), place=str(self.folder), remedy="Try again in a moment") from error
+        finally:
+            self._running = False
+
+    def _tried(self, action: Callable[[], T]) -> T:
         try:
             with translated():
                 return action()
         except CacheDamaged as damage:
             self.discard(str(damage))
-            with translated():
-                return action()
+        except CacheReadOnly as refusal:
+            log.warning("the cache of %r cannot be written, so a copy in memory is used: %s", self.namespace, refusal)
+            self.close()
+            self._manifest = Manifest.open_copy(self.folder / "manifest.db")
+        with translated():
+            return action()
+
+    def _reopen_if_replaced(self) -> None:
+        """Another process may have made the cache again: what is open here would then be a deleted file."""
+        if self._manifest is not None and self._manifest.writable and self._identity != self._identity_on_disk():
+            self.close()
+
+    def _identity_on_disk(self) -> tuple[int, int] | None:
+        try:
+            found = (self.folder / "manifest.db").stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def discard(self, reason: str) -> None:
         """Delete the cache, saying why. The files of the vault are not touched."""
@@ -95,7 +131,7 @@ class Cache:
         except (CacheReadOnly, PermissionError):
             return Manifest.open_copy(path)
         except OSError as error:
-            if error.errno != errno.EROFS:
+            if error.errno not in {errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
                 raise
             return Manifest.open_copy(path)
 

@@ -39,7 +39,7 @@ class Filters:
         if self.type:
             narrow("type = ?", self.type)
         for tag in self.tags:
-            narrow("instr(lower(tags), ?) > 0", f"\n{tag.lower()}\n")
+            narrow("instr(tags, ?) > 0", f"\n{tag.casefold()}\n")
         if self.agent:
             narrow("agent = ?", self.agent)
         if self.since:

@@ -1,6 +1,6 @@
 """`manifest.db`: what the files held when they were last looked at, and the lexical index over it. SQLite.
 
-    meta      name -> value: version, the digest of the last scan, the device of the namespace's folder
+    meta      name -> value: the digest of the last scan, a number that grows with every change of `files`, devices
     files     one row a file: its stamp and digest, the known keys, its problems
     words     FTS5 over content and what is about it; `rowid` is `files.file_id`
     matrices  one row an embedding model: its key, its .npy file, how many rows of it are used
@@ -24,11 +24,20 @@ from pathlib import Path
 from ..memory import Memory, Problem
 from ..scan import Stamp
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
+
+_SHORT_READ = 522  # SQLITE_IOERR_SHORT_READ: the file is shorter than it should be
+_CANNOT_WRITE = {  # a read-only home, a full disk
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+}
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -36,7 +45,7 @@ CREATE TABLE files (
     file_id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
     size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, settled INTEGER, digest BLOB,
     id TEXT, type TEXT, tags TEXT, agent TEXT, born REAL, confidence REAL, expires REAL, local_only INTEGER,
-    source TEXT, text_digest BLOB, problems TEXT, embedded INTEGER NOT NULL DEFAULT 0);
+    source TEXT, title TEXT, text_digest BLOB, problems TEXT, embedded INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX files_by_id ON files (id COLLATE NOCASE);
 CREATE INDEX files_by_text ON files (text_digest);
 CREATE INDEX files_by_state ON files (state, embedded);
@@ -74,10 +83,10 @@ def translated() -> Iterator[None]:
         raise CacheDamaged(str(error)) from error
     except sqlite3.OperationalError as error:
         code = (error.sqlite_errorcode or 0) & 0xFF
-        if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
-            raise CacheReadOnly(str(error)) from error
-        if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA} or error.sqlite_errorcode == 522:  # short read
+        if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA} or error.sqlite_errorcode == _SHORT_READ:
             raise CacheDamaged(str(error)) from error
+        if code in _CANNOT_WRITE:
+            raise CacheReadOnly(str(error)) from error
         raise
     except sqlite3.DatabaseError as error:
         raise CacheDamaged(str(error)) from error
@@ -128,11 +137,11 @@ class Manifest:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
+            self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     # --- meta ----------------------------------------------------------------------------------------------
 
@@ -142,6 +151,17 @@ class Manifest:
 
     def set(self, name: str, value: object) -> None:
         self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def generation(self) -> int:
+        """A number that grows with every change of `files`, whoever makes it."""
+        return int(str(self.get("generation") or 0))
+
+    @contextmanager
+    def changing_files(self) -> Iterator[None]:
+        """A transaction that changes `files`."""
+        with self.transaction():
+            self.set("generation", self.generation() + 1)
+            yield
 
     # --- files ---------------------------------------------------------------------------------------------
 
@@ -156,11 +176,12 @@ class Manifest:
         return int(self.db.execute("PRAGMA data_version").fetchone()[0])
 
     def put(self, row: FileRow) -> None:
-        """Insert or replace one file: its row, its words; its passages stay only if the content did."""
-        old = self.db.execute("SELECT file_id, text_digest, embedded FROM files WHERE path = ?", (row.path,)).fetchone()
+        """Insert or replace one file: its row, its words; its passages stay only if content and title did."""
+        ask = "SELECT file_id, embedded, text_digest, title FROM files WHERE path = ?"
+        old = self.db.execute(ask, (row.path,)).fetchone()
         embedded = 0
         if old:
-            embedded = old[2] if old[1] == row.text_digest else 0
+            embedded = old[1] if old[2:] == (row.text_digest, row.title) else 0
             self._drop(old[0], passages=not embedded)
         cursor = self.db.execute(
             f"INSERT INTO files VALUES (?, ?, {', '.join('?' * len(row.columns))}, ?)",
@@ -212,7 +233,7 @@ def _check_version(db: sqlite3.Connection) -> None:
 class FileRow:
     """One file as the manifest keeps it: the columns of `files` between `path` and `embedded`, and its words."""
 
-    __slots__ = ("columns", "path", "supersedes", "text_digest", "words")
+    __slots__ = ("columns", "path", "supersedes", "text_digest", "title", "words")
 
     def __init__(
         self,
@@ -228,8 +249,8 @@ class FileRow:
         problems: Iterable[Problem] = (),
     ) -> None:
         noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
-        known = _known_keys(memory) if memory else (None,) * 9
-        self.path, self.text_digest = path, text_digest
+        known = _known_keys(memory) if memory else (None,) * 10
+        self.path, self.text_digest, self.title = path, text_digest, memory.title if memory else None
         self.supersedes = memory.supersedes if memory else ()
         self.words = (memory.content, about) if memory and state == SERVED else None
         self.columns = (state, *stamp, settled, digest, *known, text_digest, json.dumps(noted) if noted else "")
@@ -240,11 +261,12 @@ def _known_keys(memory: Memory) -> tuple[object, ...]:
     return (
         memory.id,
         memory.type,
-        f"\n{chr(10).join(memory.tags)}\n" if memory.tags else "",
+        f"\n{chr(10).join(memory.tags).casefold()}\n" if memory.tags else "",
         memory.agent,
         born.timestamp() if born else None,
         memory.confidence,
         memory.expires.timestamp() if memory.expires else None,
         memory.local_only,
         memory.source,
+        memory.title,
     )

@@ -6,7 +6,7 @@ The joins are CROSS JOINs: SQLite then keeps their order, which starts from the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .manifest import SERVED, Manifest
 from .vectors import Matrix
@@ -32,7 +32,7 @@ class Nearest:
 
     def __init__(self, manifest: Manifest, matrix: Matrix, question: NDArray[np.float32]) -> None:
         self._db, self._matrix, self._question = manifest.db, matrix, question
-        self._rows = matrix.rows()
+        self._rows = matrix.rows()  # another process may name later rows meanwhile: they are left to the next question
         self._cosines: NDArray[np.float32] | None = None
 
     def _all(self) -> NDArray[np.float32]:
@@ -69,12 +69,13 @@ class Nearest:
             f" WHERE {where}",
             (self._matrix.model, *values),
         ).fetchall()
+        admitted = [one for one in admitted if one[0] < len(self._rows)]
         if not admitted:
             return {}
         rows = np.fromiter((row for row, *_ in admitted), np.int64, len(admitted))
         cosines = self._rows[rows] @ self._question if self._cosines is None else self._cosines[rows]
-        order = np.argsort(-cosines, kind="stable")
-        return _first(self._checked([(float(cosines[i]), *admitted[i]) for i in order[: 20 * limit]]), limit)
+        order = np.argsort(-cosines, kind="stable").tolist()
+        return self._checked(((float(cosines[i]), *admitted[i]) for i in order), limit)
 
     def of(self, files: Iterable[int]) -> dict[int, Near]:
         """The cosines of given files; those that are not embedded are left out."""
@@ -87,7 +88,9 @@ class Nearest:
             f" WHERE p.model = ? AND p.file_id IN ({', '.join('?' * len(wanted))})",
             (self._matrix.model, *wanted),
         ).fetchall()
-        return self._checked([(float(self._rows[row] @ self._question), row, *rest) for row, *rest in found])
+        there = [(row, *rest) for row, *rest in found if row < len(self._rows)]
+        scored = ((float(self._rows[row] @ self._question), row, *rest) for row, *rest in there)
+        return self._checked(sorted(scored, reverse=True))
 
     def _files_of(self, rows: list[int], where: str, values: Sequence[object]) -> dict[int, Near]:
         """The admitted files that hold the texts of some rows."""
@@ -100,15 +103,17 @@ class Nearest:
             (self._matrix.model, *rows, *values),
         ).fetchall()
         cosines = self._all()
-        return self._checked([(float(cosines[row]), row, *rest) for row, *rest in found])
+        return self._checked(sorted(((float(cosines[row]), row, *rest) for row, *rest in found), reverse=True))
 
-    def _checked(self, found: list[tuple[float, int, int, int, int, int]]) -> dict[int, Near]:
-        """`(cosine, row, checksum, file, start, stop)` -> each file's best passage, best first, its row checked."""
+    def _checked(self, found: Iterable[tuple[Any, ...]], limit: int | None = None) -> dict[int, Near]:
+        """`(cosine, row, checksum, file, start, stop)`, best first -> each file's best passage, its row checked."""
         best: dict[int, Near] = {}
         rows: dict[int, int] = {}
-        for cosine, row, checksum, file_id, start, stop in sorted(found, reverse=True):
+        for cosine, row, checksum, file_id, start, stop in found:
             if file_id not in best:
                 best[file_id], rows[row] = Near(cosine, start, stop), checksum
+            if len(best) == limit:
+                break
         self._matrix.check(rows.items())
         return best
 

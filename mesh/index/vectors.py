@@ -65,7 +65,7 @@ class Matrix:
     def _check_all(self) -> None:
         named = self._manifest.db.execute("SELECT row, checksum FROM vectors WHERE model = ?", (self.model,)).fetchall()
         self.check(named)
-        if self._manifest.writable:
+        if self._manifest.writable and not self._manifest.db.in_transaction:
             with self._manifest.transaction() as db:
                 stamp = _stamp(self._folder / self._file)
                 db.execute("UPDATE matrices SET stamp = ? WHERE model = ?", (stamp, self.model))

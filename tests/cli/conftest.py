@@ -31,7 +31,7 @@ USAGE = "wrong usage is Typer's four lines, not one of ours (cli/main.py)"
 COMPLETION = "typer's completion_init() is never called, so no shell is supported (cli/main.py)"
 NOT_TEXT = "bytes that are no UTF-8 reach SQLite: UnicodeEncodeError (Workspace.path_of, Mesh.inspect)"
 STDOUT = "OSError, BrokenPipeError or UnicodeEncodeError on stdout ends in a traceback (cli/main.py)"
-INSPECT = "Mesh.inspect checks neither its limit nor its type"
+INSPECT = "Mesh.inspect does not check its limit"
 PROMPT = "typer.confirm says Aborted! and exits with 1 (cli/options.py)"
 KNOWN_BUGS = {
     "reaches_the_terminal[show aaaa]": STEERS,
@@ -56,10 +56,7 @@ KNOWN_BUGS = {
     "gone_already_is_no_error_either[--help]": STDOUT,
     "gone_already_is_no_error_either[--version]": STDOUT,
     "test_a_text_comes_out_whatever_the_encoding": STDOUT,
-    "refused_by_name[list -n 0]": INSPECT,
-    "refused_by_name[list -n -5]": INSPECT,
     "refused_by_name[inspect -n -1]": INSPECT,
-    "refused_by_name[list --type nonsense]": INSPECT,
     "test_ctrl_c_at_the_question_leaves_everything": PROMPT,
     "test_the_end_of_input_at_the_question_means_no": PROMPT,
     "test_reindex_can_be_interrupted": "Ctrl-C exits with 130 without a word (cli/main.py)",

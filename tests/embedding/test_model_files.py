@@ -13,7 +13,8 @@ import pytest
 
 from mesh.embedding import load_embedder, model_pull
 from mesh.embedding.minilm import MiniLM
-from mesh.embedding.model_files import ModelFiles, find_model, pull
+from mesh.embedding.model_files import ModelFiles, find_model
+from mesh.embedding.model_pull import pull
 from mesh.errors import ModelUnavailable, VaultUnavailable
 
 NAME = "all-MiniLM-L6-v2"

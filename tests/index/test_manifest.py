@@ -186,7 +186,7 @@ def test_a_full_disk_is_not_damage():
     """Making the cache again would not give the disk more room."""
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    with pytest.raises(sqlite3.OperationalError), translated():
+    with pytest.raises(CacheReadOnly), translated():
         raise error
 
 

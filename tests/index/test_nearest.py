@@ -148,9 +148,6 @@ def test_a_long_text_answers_by_its_best_passage(index):
     assert Nearest(index.manifest, index.matrix, question).of([file_id])[file_id].start == 40
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Nearest._best_of stops after 20 * limit passages, however few files they are of"
-)
 @pytest.mark.parametrize("filters", [None, Filters(type="fact")], ids=["all", "filtered"])
 def test_one_long_text_does_not_crowd_out_the_others(index, filters):
     """A memory of a hundred near passages is one answer, and the next memory is the next answer."""
@@ -183,9 +180,6 @@ def test_only_what_is_served_is_near(index):
     assert index.best(question, 1) == {}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="Nearest maps the rows first and asks for their numbers later"
-)
 def test_a_memory_that_another_process_adds_meanwhile_does_no_harm(index, tmp_path):
     """Between mapping the matrix and reading the manifest, another process learns something."""
     vectors = units(18, 3)
