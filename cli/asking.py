@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
-from .output import Row, about, indented, note, print_json, styled
+from .output import Row, about, indented, note, one_line, print_json, styled
 
 if TYPE_CHECKING:
     from mesh.workspace import Receipt
@@ -63,7 +63,7 @@ def _print_hit(number: int, row: Row, explain: bool) -> None:
     print(styled(f"{number}.", "cyan", "bold") + text[len(f"{number}.") :])
     similarity = "" if row["similarity"] is None else f"{row['similarity']:.2f} · "
     print(styled(f"   {similarity}{about(row)}", "dim"))
-    print(styled(f"   {row['id']}  {row['path']}", "dim"))
+    print(styled(f"   {row['id']}  {one_line(row['path'])}", "dim"))
     if explain:
         print(styled(f"   {_arithmetic(row)}", "yellow"))
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mesh.errors import InvalidInput
+
 from .learning import run_editor
 from .looking import Name
 from .options import Json, Namespace, Yes, confirmed, opened, words_or_stdin
-from .output import about, first_line, note, print_json, styled
+from .output import about, first_line, note, one_line, print_json
 
 
 def edit(memory_id: Name, namespace: Namespace = None) -> None:
@@ -25,7 +27,7 @@ def edit(memory_id: Name, namespace: Namespace = None) -> None:
             note("nothing was changed")
         else:
             row = mesh.get(file.relative_to(mesh.workspace.vault.home).as_posix())
-            print(f"{row['id']}\tsaved\t{row['path']}")
+            print(f"{row['id']}\tsaved\t{one_line(row['path'])}")
             for problem in mesh.problems():
                 if problem.path == row["path"]:
                     note(str(problem))
@@ -44,6 +46,8 @@ def update(
 ) -> None:
     """Change a memory in place. Only the lines that must change do; the old text goes to the trash."""
     text = words_or_stdin(content) if content else None
+    if text is None and all(value is None for value in (memory_type, tag, confidence, ttl, title)):
+        raise InvalidInput("nothing is to be changed", place="update", remedy="Give a new text or an option")
     with opened(namespace) as mesh:
         row = mesh.update(
             memory_id, text, memory_type=memory_type, confidence=confidence, tags=tag, ttl_days=ttl, title=title
@@ -51,7 +55,7 @@ def update(
     if as_json:
         print_json(row)
     else:
-        print(f"{row['id']}\tupdated\t{row['path']}")
+        print(f"{row['id']}\tupdated\t{one_line(row['path'])}")
 
 
 def forget(
@@ -62,7 +66,7 @@ def forget(
 ) -> None:
     """Move memories to the trash. On a terminal it asks first; mesh restore brings them back."""
     with opened(namespace) as mesh:
-        rows = [mesh.get(one) for one in memory_id]
+        rows = list({row["path"]: row for row in map(mesh.get, memory_id)}.values())
         if sys.stdin.isatty() and not yes:
             for row in rows:
                 note(f'{row["id"]}  "{first_line(row["content"], 60)}"  {about(row)}')
@@ -74,8 +78,9 @@ def forget(
         print_json(gone)
         return
     for row in gone:
-        print(f"{row['id']}\tforgotten\t{row['path']}")
-    note(f"to bring back: {styled('mesh restore ' + gone[-1]['id'], 'bold')}")
+        print(f"{row['id']}\tforgotten\t{one_line(row['path'])}")
+    ids = dict.fromkeys(row["id"] for row in gone)
+    note("to bring back: " + "; ".join(f"mesh restore {one}" for one in ids))
 
 
 def restore(memory_id: Name, namespace: Namespace = None, as_json: Json = False) -> None:
@@ -89,4 +94,4 @@ def restore(memory_id: Name, namespace: Namespace = None, as_json: Json = False)
     if as_json:
         print_json(row)
     else:
-        print(f"{row['id']}\trestored\t{row['path']}")
+        print(f"{row['id']}\trestored\t{one_line(row['path'])}")

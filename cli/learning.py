@@ -13,7 +13,7 @@ from mesh.errors import InvalidInput
 from mesh.settings import Settings
 
 from .options import Json, Namespace, opened, words_or_stdin
-from .output import first_line, note, print_json, styled
+from .output import first_line, note, one_line, print_json
 
 
 def learn(
@@ -57,11 +57,13 @@ def learn(
         if as_json:
             print_json(learned)
             return
-        print(f"{learned['memory_id']}\t{learned['status']}\t{learned['path']}")
+        print(f"{learned['memory_id']}\t{learned['status']}\t{one_line(learned['path'])}")
+    if learned["status"] == "deduplicated":
+        note("that very text is there already; to change what is said about it: mesh update")
     if conflict := learned["conflict"]:
         theirs = first_line(conflict["existing_content"], 70)
         note(f'it differs in a {conflict["difference"]} from {conflict["existing_memory_id"]} "{theirs}"')
-        note(f"to replace that one: {styled('mesh forget ' + conflict['existing_memory_id'], 'bold')}")
+        note(f"to replace that one: mesh forget {conflict['existing_memory_id']}")
 
 
 def _edited(beginning: str) -> str:
@@ -83,4 +85,4 @@ def run_editor(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{editor!r} cannot be run ({error})", place="EDITOR", remedy="Set EDITOR") from error
     if status:
-        raise InvalidInput(f"{editor!r} ended with status {status}; nothing was stored", place="EDITOR")
+        raise InvalidInput(f"{editor!r} ended with status {status}; the file is as it left it", place="EDITOR")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened
-from .output import Row, about, first_line, indented, print_json, print_json_lines, styled, visible
+from .output import Row, about, first_line, indented, one_line, print_json, print_json_lines, styled, visible
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="An id, 4 or more characters of one, or a path.")]
 
@@ -38,7 +38,7 @@ def list_memories(
                 print(f"{entry['id']}\t{entry['forgotten_at']}\t{visible(entry['path'])}")
             return
         rows = mesh.inspect(
-            limit=-1 if n is None else n,
+            limit=n,
             memory_type=memory_type,
             tags=tag,
             source_agent=agent,
@@ -75,7 +75,7 @@ def show(
         print(styled(visible(row["title"]), "bold"))
     print(visible(row["content"]))
     if sys.stdout.isatty():
-        print(styled(f"\n{about(row)}\n{row['id']}  {row['path']}", "dim"))
+        print(styled(f"\n{about(row)}\n{row['id']}  {one_line(row['path'])}", "dim"))
 
 
 def inspect(
@@ -113,7 +113,7 @@ _DETAILS = {
 
 
 def _print_all(row: Row) -> None:
-    print(styled(row["id"], "cyan", "bold") + "  " + styled(row["path"], "dim"))
+    print(styled(row["id"], "cyan", "bold") + "  " + styled(one_line(row["path"]), "dim"))
     for key, said in _DETAILS.items():
         value = row[key]
         untold = value in (None, "", [], False) or (key == "effective_confidence" and value == row["confidence"])

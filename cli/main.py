@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from io import TextIOWrapper
 
 from .verbs import help_text
 
@@ -13,38 +14,74 @@ COMPLETE_VARIABLE = "_MESH_COMPLETE"
 
 def main() -> None:
     """`mesh`: run one verb and exit."""
-    arguments = sys.argv[1:]
-    if COMPLETE_VARIABLE not in os.environ and arguments in ([], ["-h"], ["--help"]):
+    for stream in (sys.stdout, sys.stderr):  # a memory in another script is no error in a narrow locale
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+    code = 0
+    try:
+        if not _answered_at_once(sys.argv[1:]):
+            # One question is too little work for a second thread to be worth starting. Read by numpy at its import.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
+        code = 1
+    except OSError as error:
+        _close_stdout()
+        print(f"mesh: {error.strerror or error}. Check the disk, or where the output goes", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    if code == 130:
+        print("\nmesh: interrupted" if sys.stderr.isatty() else "mesh: interrupted", file=sys.stderr)
+    sys.exit(code)
+
+
+def _answered_at_once(arguments: list[str]) -> bool:
+    """Help and version, which must cost no import."""
+    if COMPLETE_VARIABLE not in os.environ and arguments in ([], ["-h"], ["--help"], ["help"]):
         print(help_text())
-        return
+        return True
     if arguments in (["-V"], ["--version"]):
         from mesh.version import __version__
 
         print(f"mesh {__version__}")
-        return
-    # One question is too little work for a second thread to be worth starting. Read by numpy when it is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(_run())
+        return True
+    return False
 
 
 def _run() -> int:
+    import typer
+
     from mesh.errors import MeshError
 
     from .group import group
+    from .output import note
 
     _log_to_stderr()
+    usage_error = typer.BadParameter.__base__  # UsageError, which typer does not export
+    assert usage_error is not None
+    if COMPLETE_VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()  # typer itself does it only for its option --install-completion
     try:
-        group().main(prog_name="mesh", complete_var=COMPLETE_VARIABLE)
+        return group().main(prog_name="mesh", complete_var=COMPLETE_VARIABLE, standalone_mode=False) or 0
     except MeshError as error:
-        print(f"mesh: {error}", file=sys.stderr)
+        note(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        print("mesh: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet as well
-        return 1
-    return 0
+    except usage_error as error:  # type: ignore[misc]
+        message = error.format_message()
+        if "\n" in message:  # the help of a verb that was given nothing
+            print(message, file=sys.stderr)
+        else:
+            note(f"{message.rstrip('.')}. See: {error.ctx.command_path if error.ctx else 'mesh'} --help")
+        return 2
+
+
+def _close_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet
 
 
 def _log_to_stderr() -> None:

@@ -51,12 +51,16 @@ def status(
 
 @app.command()
 def pull(as_json: Json = False) -> None:
-    """Fetch all-MiniLM-L6-v2 (91 MB) into the home, once. Its SHA-256 is checked."""
+    """Fetch the model once: all-MiniLM-L6-v2 (91 MB, SHA-256 checked) into the home, or what MESH_MODEL names."""
+    from mesh.embedding import DEFAULT_NAMES
     from mesh.embedding.model_pull import pull as fetch
 
     settings = Settings.from_environment()
     if settings.offline:
         raise InvalidInput("the network is switched off", place="MESH_OFFLINE", remedy="Unset it to fetch the model")
+    if settings.model not in DEFAULT_NAMES:
+        _pull_by_name(settings.model, as_json)
+        return
     bar: Bar | None = None
     seen = 0
 
@@ -74,3 +78,14 @@ def pull(as_json: Json = False) -> None:
         print_json({"model": "all-MiniLM-L6-v2", "folder": str(files.folder)})
     else:
         print(files.folder)
+
+
+def _pull_by_name(model: str, as_json: bool) -> None:
+    """Let sentence-transformers fetch a model into its own cache."""
+    from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder
+
+    embedder = SentenceTransformersEmbedder(model, offline=False)
+    if as_json:
+        print_json({"model": model, "dimension": embedder.dimension})
+    else:
+        print(f"{model}: vectors of {embedder.dimension} numbers")

@@ -43,4 +43,7 @@ def words_or_stdin(words: list[str] | None) -> str:
 
 def confirmed(question: str, yes: bool) -> bool:
     """Ask, where there is a terminal to ask on."""
-    return yes or not sys.stdin.isatty() or typer.confirm(question, err=True)
+    if yes or not sys.stdin.isatty():
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

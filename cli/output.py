@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from typing import Any
 from mesh.settings import Settings
 
 Row = dict[str, Any]
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -25,16 +27,27 @@ def styled(text: str, *styles: str) -> str:
 
 def note(text: str) -> None:
     """Something to know that is not data."""
-    print(f"mesh: {text}", file=sys.stderr)
+    print(f"mesh: {one_line(text)}", file=sys.stderr)
 
 
 def print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(_json(value, indent=2))
 
 
 def print_json_lines(rows: Iterable[object]) -> None:
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
+        print(_json(row))
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """JSON without characters that steer a terminal: they can only stand in strings, where \\uXXXX means the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Safe to print, and one line."""
+    return visible(text).replace("\n", "\ufffd").replace("\t", "\ufffd")
 
 
 def first_line(text: str, limit: int = 0) -> str:
@@ -85,6 +98,11 @@ def age(when: str | None) -> str:
     if days == 0:
         return "today"
     return f"{days} day{'s' * (days > 1)} ago" if 0 < days < 14 else when[:10]
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 memory`, `2,000 memories`."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def bytes_said(number: float) -> str:

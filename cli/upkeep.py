@@ -10,7 +10,7 @@ import typer
 from mesh.errors import InvalidInput
 
 from .options import Json, Namespace, opened
-from .output import Bar, bytes_said, note, print_json, styled, visible
+from .output import Bar, bytes_said, counted, note, print_json, styled, visible
 
 
 def status(
@@ -27,12 +27,12 @@ def status(
     print(f"agent       {found['agent']}")
     print(f"model       {found['model'] or 'none: recall goes by words only. Get it: mesh model pull'}")
     print(f"namespaces  {', '.join(found['namespaces']) or 'none'}")
-    print(f"{styled(found['namespace'], 'bold'):<12}{_counts(found)}")
+    print(styled(f"{found['namespace']:<11}", "bold") + f" {_counts(found)}")
     print(f"cache       {bytes_said(found['cache_bytes'])}")
 
 
 def _counts(found: dict[str, Any]) -> str:
-    counts = [f"{found['memories']:,} memories"]
+    counts = [counted(found["memories"], "memory", "memories")]
     counts += [f"{found[key]:,} {said}" for key, said in _SAID.items() if found[key]]
     return ", ".join(counts)
 
@@ -68,7 +68,7 @@ def reindex(
         print_json(receipt.as_dict())
         return
     words = ", by words only" if receipt.lexical_only else ""
-    print(f"{receipt.scanned:,} files indexed{words} in {time.monotonic() - began:.1f} s")
+    print(f"{counted(receipt.scanned, 'file')} indexed{words} in {time.monotonic() - began:.1f} s")
 
 
 def doctor(
@@ -103,6 +103,7 @@ def doctor(
         for finding in findings:
             mark = styled("error", "red") if finding.serious else styled("note ", "yellow")
             print(f"{mark}  {visible(str(finding))}")
-        note(f"{serious} errors, {len(findings) - serious} notes" if findings else "all is well")
+        told = f"{counted(serious, 'error')}, {counted(len(findings) - serious, 'note')}"
+        note(told if findings else "all is well")
     if serious:
         raise typer.Exit(1)

@@ -58,7 +58,7 @@ def help_text() -> str:
         "  -h, --help     Show this, or with a verb what it takes",
         "  -V, --version  Show the version",
         "",
-        "Environment: MESH_HOME (~/.mesh), MESH_NAMESPACE (shared), MESH_AGENT_ID (agent).",
+        "Environment: MESH_HOME (~/.mesh), MESH_NAMESPACE (shared), MESH_AGENT_ID (agent)",
         "Exit codes: 0 done, 1 it failed, 2 wrong usage, 3 nothing was found.",
     ]
     return "\n".join(lines)

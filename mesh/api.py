@@ -131,7 +131,7 @@ class Mesh:
         filters = Filters(
             type=inputs.memory_type(memory_type) if memory_type else None,
             tags=inputs.tags(tags),
-            agent=source_agent,
+            agent=inputs.agent(source_agent) if source_agent else None,
             since=inputs.moment(since, "since", now),
             until=inputs.moment(until, "until", now),
             min_confidence=inputs.fraction(min_confidence, "min_confidence"),
@@ -153,7 +153,7 @@ class Mesh:
 
     def inspect(
         self,
-        limit: int = 20,
+        limit: int | None = 20,
         *,
         offset: int = 0,
         memory_type: str | None = None,
@@ -163,19 +163,20 @@ class Mesh:
         until: str | datetime | None = None,
         include_local: bool = True,
     ) -> list[Row]:
-        """The youngest memories; `limit=-1` gives all."""
+        """The youngest memories; all of them with `limit=None`."""
         now = datetime.now(UTC)
         filters = Filters(
             type=inputs.memory_type(memory_type) if memory_type else None,
             tags=inputs.tags(tags),
-            agent=source_agent,
+            agent=inputs.agent(source_agent) if source_agent else None,
             since=inputs.moment(since, "since", now),
             until=inputs.moment(until, "until", now),
             local=include_local,
             now=now,
         )
-        wanted = limit if limit == -1 else inputs.count(limit, "limit")
-        memories, _ = listed(self.workspace, filters=filters, limit=wanted, offset=offset)
+        if limit is not None and limit < 1:
+            raise InvalidInput(f"{limit} is not a number from 1", place="n", remedy="Give one, such as 20")
+        memories, _ = listed(self.workspace, filters=filters, limit=-1 if limit is None else limit, offset=offset)
         return [memory_row(memory, now) for memory in memories]
 
     def count(self) -> int:

@@ -46,6 +46,7 @@ def examine(workspace: Workspace) -> list[Finding]:
 
 
 def _examined(workspace: Workspace) -> list[Finding]:
+    workspace.vault.namespaces()  # raises if the home is no folder
     workspace.refresh()
     checks: list[Callable[[Workspace], Iterator[Finding]]] = [
         _home, _model, _files, _ids, _local, _links, _leftovers, _cache,

@@ -64,10 +64,10 @@ class UnknownNamespace(NotFound):
 class UnknownMemory(NotFound):
     code = "unknown_memory"
 
-    def __init__(self, name: str, namespace: str) -> None:
+    def __init__(self, name: str, namespace: str, *, in_trash: bool = False) -> None:
         super().__init__(
-            f"no memory {name!r} in namespace {namespace!r}",
-            remedy="List them with: mesh list",
+            f"no memory {name!r} in {'the trash of ' * in_trash}namespace {namespace!r}",
+            remedy=f"List them with: mesh list{' --trash' * in_trash}",
         )
 
 

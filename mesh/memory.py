@@ -104,16 +104,21 @@ class Memory:
         """When it was made: `created`, else the time that is in an id of Mesh's own."""
         return self.created or time_of_id(self.id)
 
+    @property
+    def fades_from(self) -> datetime | None:
+        """When its confidence begins to fall, if it expires: when it was last changed, else made."""
+        return self.updated or self.born
+
     def effective_confidence(self, now: datetime) -> float:
-        """`confidence`, falling in a straight line to 0 between birth and `expires`."""
+        """`confidence`, falling in a straight line to 0 between `fades_from` and `expires`."""
         if self.expires is None:
             return self.confidence
         if now >= self.expires:
             return 0.0
-        born = self.born
-        if born is None or born >= self.expires or now <= born:
+        start = self.fades_from
+        if start is None or start >= self.expires or now <= start:
             return self.confidence
-        return self.confidence * ((self.expires - now) / (self.expires - born))
+        return self.confidence * ((self.expires - now) / (self.expires - start))
 
     def is_stale(self, now: datetime) -> bool:
         return self.expires is not None and self.effective_confidence(now) < STALE_BELOW
@@ -124,11 +129,11 @@ class Memory:
             return None
         if self.is_stale(now):
             return 0.0
-        born = self.born
-        if born is None or born >= self.expires:  # it does not fade, it ends
+        start = self.fades_from
+        if start is None or start >= self.expires:  # it does not fade, it ends
             return (self.expires - now) / timedelta(days=1)
         share = 1 - STALE_BELOW / self.confidence if self.confidence > STALE_BELOW else 0.0
-        return max(0.0, (born + share * (self.expires - born) - now) / timedelta(days=1))
+        return max(0.0, (start + share * (self.expires - start) - now) / timedelta(days=1))
 
 
 _last_id = 0
@@ -143,7 +148,7 @@ def new_id(now_ms: int | None = None) -> str:
     with _last_id_lock:
         moment = now_ms if now_ms is not None else time.time_ns() // 1_000_000
         number = moment << 30 | secrets.randbits(29)
-        if number <= _last_id and moment >= (_last_id >> 30) - 1:  # the last one's millisecond, which may have run over
+        if moment == _last_id >> 30 and number <= _last_id:
             number = _last_id + 1
         _last_id = number
     return _base32(number, 16)

@@ -83,7 +83,7 @@ class Trash:
         entries = [one for one in self.entries() if one.memory_id.lower().startswith(prefix.lower())]
         found = {one.memory_id.lower(): one.memory_id for one in entries}
         if not found:
-            raise UnknownMemory(f"{prefix} in the trash", self._namespace)
+            raise UnknownMemory(prefix, self._namespace, in_trash=True)
         exact = [one for one in entries if one.memory_id.lower() == prefix.lower()]
         if len(found) > 1 and not exact:
             raise AmbiguousId(prefix, sorted(found.values()))

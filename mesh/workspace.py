@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import embed, git
-from .errors import AmbiguousId, InvalidInput, MalformedMemory, ModelUnavailable, UnknownMemory
+from . import embed, git, inputs
+from .errors import AmbiguousId, InvalidInput, MalformedMemory, ModelUnavailable, UnknownMemory, VaultUnavailable
 from .index.cache import Cache
 from .index.manifest import REFUSED, UNREADABLE
 from .index.plan import Plan
@@ -90,7 +90,6 @@ class Workspace:
             model_path=self.settings.model_path,
             hub_cache=self.settings.hub_cache,
             models_folder=self.settings.home / ".models",
-            offline=self.settings.offline,
         )
 
     # --- freshness -------------------------------------------------------------------------------------------
@@ -174,6 +173,10 @@ class Workspace:
         """Embed all that is pending, however much it is."""
         embedder = self.embedder
         if embedder is not None:
+            if not self.cache.writable:
+                raise VaultUnavailable(
+                    "cannot be written", place=str(self.cache.folder), remedy="Check who owns it and its mode"
+                )
             self.cache.run(lambda: embed.embed_pending(self.vault, self.cache, embedder, progress))
 
     def embed_path(self, path: str) -> None:
@@ -208,6 +211,7 @@ class Workspace:
 
         Raises `UnknownMemory`, `AmbiguousId`, `InvalidInput`.
         """
+        inputs.text(name, "id")
         if "/" in name or name.lower().endswith(".md"):
             return self._path_as_given(name)
         if len(name) < MIN_PREFIX:

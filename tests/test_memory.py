@@ -253,6 +253,6 @@ def test_a_clock_that_stands_still_makes_no_equal_ids():
 def test_a_millisecond_never_runs_out_of_ids(monkeypatch):
     """Also when the random part was the greatest there is, the next ids come after it, in order."""
     now = time.time_ns() // 1_000_000
-    monkeypatch.setattr("mesh.memory._last_id", (now + 1 << 30) - 1)
+    monkeypatch.setattr("mesh.memory._last_id", now << 30 | (1 << 29) - 1)
     made = [new_id(now) for _ in range(10)]
     assert made == sorted(made)

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 DEFAULT_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 
 
-def load_embedder(
-    model: str, *, model_path: Path | None, hub_cache: Path, models_folder: Path, offline: bool
-) -> Embedder | None:
+def load_embedder(model: str, *, model_path: Path | None, hub_cache: Path, models_folder: Path) -> Embedder | None:
     """The embedder for a model's name; `None` if it is the default model and its files are nowhere.
 
-    Any other name, or a folder, goes to sentence-transformers. `model_path` is the default model's folder.
+    Any other name, or a folder, goes to sentence-transformers. Nothing is downloaded: `mesh model pull` does that.
+    `model_path` is the default model's folder.
     Raises `ModelUnavailable` if there is a model and it cannot be used.
     """
     from mesh.errors import ModelUnavailable
@@ -24,7 +23,7 @@ def load_embedder(
     if model not in DEFAULT_NAMES:
         from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder
 
-        return SentenceTransformersEmbedder(model, offline=offline)
+        return SentenceTransformersEmbedder(model, offline=True)
 
     from mesh.embedding.minilm import MiniLM
     from mesh.embedding.model_files import find_model

@@ -74,14 +74,15 @@ def _load(name_or_folder: str, *, offline: bool) -> Any:
             place=name_or_folder,
             remedy='Run: pip install "mesh-memory[sentence-transformers]"',
         ) from error
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    for library in ("sentence_transformers", "transformers", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     try:
         return SentenceTransformer(name_or_folder, local_files_only=offline)
     except Exception as error:  # whatever the hub, torch or a model's own code raise
         raise ModelUnavailable(
             f"sentence-transformers cannot load it ({_first_line(error)})",
             place=name_or_folder,
-            remedy="It is not on this machine: unset MESH_OFFLINE once" if offline else "Check MESH_MODEL",
+            remedy="If it is not on this machine yet, run: mesh model pull" if offline else "Check MESH_MODEL",
         ) from error
 
 

@@ -154,7 +154,9 @@ def parse_yaml(header: str) -> Fields:
     try:
         return _Reader(iter(yaml.parse(header, Loader=loader))).read()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        # Of an unclosed bracket or quote the line where it opens helps, not the one where the parser gave up.
+        unclosed = any(word in (getattr(error, "context", None) or "") for word in ("flow", "quoted"))
+        mark = getattr(error, "context_mark" if unclosed else "problem_mark", None)
         reason = getattr(error, "problem", None) or "it holds a character that YAML does not allow"
         raise FrontMatterError(mark.line if mark else 0, f"not valid YAML: {reason}") from error
     except (ValueError, RecursionError) as error:

@@ -10,8 +10,8 @@ from .manifest import SERVED
 
 # Memory.effective_confidence, for SQLite.
 _EFFECTIVE = """(CASE WHEN expires IS NULL THEN confidence WHEN :now >= expires THEN 0.0
-    WHEN born IS NULL OR born >= expires OR :now <= born THEN confidence
-    ELSE confidence * (expires - :now) / (expires - born) END)"""
+    WHEN fades_from IS NULL OR fades_from >= expires OR :now <= fades_from THEN confidence
+    ELSE confidence * (expires - :now) / (expires - fades_from) END)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,13 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from ..memory import Memory, Problem
 from ..scan import Stamp
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 30.0
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
@@ -44,7 +45,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE files (
     file_id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
     size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, settled INTEGER, digest BLOB,
-    id TEXT, type TEXT, tags TEXT, agent TEXT, born REAL, confidence REAL, expires REAL, local_only INTEGER,
+    id TEXT, type TEXT, tags TEXT, agent TEXT, born REAL, fades_from REAL, confidence REAL, expires REAL,
+    local_only INTEGER,
     source TEXT, title TEXT, text_digest BLOB, problems TEXT, embedded INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX files_by_id ON files (id COLLATE NOCASE);
 CREATE INDEX files_by_text ON files (text_digest);
@@ -249,7 +251,7 @@ class FileRow:
         problems: Iterable[Problem] = (),
     ) -> None:
         noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
-        known = _known_keys(memory) if memory else (None,) * 10
+        known = _known_keys(memory) if memory else (None,) * 11
         self.path, self.text_digest, self.title = path, text_digest, memory.title if memory else None
         self.supersedes = memory.supersedes if memory else ()
         self.words = (memory.content, about) if memory and state == SERVED else None
@@ -257,15 +259,18 @@ class FileRow:
 
 
 def _known_keys(memory: Memory) -> tuple[object, ...]:
-    born = memory.born
+    def seconds(moment: datetime | None) -> float | None:
+        return moment.timestamp() if moment else None
+
     return (
         memory.id,
         memory.type,
         f"\n{chr(10).join(memory.tags).casefold()}\n" if memory.tags else "",
         memory.agent,
-        born.timestamp() if born else None,
+        seconds(memory.born),
+        seconds(memory.fades_from),
         memory.confidence,
-        memory.expires.timestamp() if memory.expires else None,
+        seconds(memory.expires),
         memory.local_only,
         memory.source,
         memory.title,

@@ -24,7 +24,6 @@ import pytest
 
 MESH = Path(sys.executable).parent / "mesh"
 
-# What is known to be wrong, by parts of test names. Each is a test that fails today and must be taken out when it is
 # mended.
 STEERS = "a file's name, an error's place and JSON reach the terminal with their control characters (cli/output.py)"
 USAGE = "wrong usage is Typer's four lines, not one of ours (cli/main.py)"
@@ -33,50 +32,7 @@ NOT_TEXT = "bytes that are no UTF-8 reach SQLite: UnicodeEncodeError (Workspace.
 STDOUT = "OSError, BrokenPipeError or UnicodeEncodeError on stdout ends in a traceback (cli/main.py)"
 INSPECT = "Mesh.inspect does not check its limit"
 PROMPT = "typer.confirm says Aborted! and exits with 1 (cli/options.py)"
-KNOWN_BUGS = {
-    "reaches_the_terminal[show aaaa]": STEERS,
-    "reaches_the_terminal[inspect]": STEERS,
-    "reaches_the_terminal[recall lamp --explain]": STEERS,
-    "reaches_the_terminal[recall lamp --json]": STEERS,
-    "reaches_the_terminal[list --json]": STEERS,
-    "reaches_the_terminal[show aaaa --json]": STEERS,
-    "reaches_the_terminal[doctor --json]": STEERS,
-    "reaches_the_terminal[update aaaa": STEERS,
-    "reaches_the_terminal[forget aaaa": STEERS,
-    "reaches_the_terminal[show shared/bad": STEERS,
-    "test_wrong_usage_is_one_line_too": USAGE,
-    "refused_by_name[learn x --confidence abc]": USAGE,
-    "refused_by_name[recall x -n many]": USAGE,
-    "test_every_verb_is_completed": COMPLETION,
-    "test_options_and_the_verbs_of_a_verb_are_completed": COMPLETION,
-    "test_bash_itself_completes_a_verb": COMPLETION,
-    "test_zsh_and_fish_are_answered_as_well": COMPLETION,
-    "test_a_name_that_is_no_text_is_refused": NOT_TEXT,
-    "test_a_full_disk_behind_stdout_is_one_line": STDOUT,
-    "gone_already_is_no_error_either[--help]": STDOUT,
-    "gone_already_is_no_error_either[--version]": STDOUT,
-    "test_a_text_comes_out_whatever_the_encoding": STDOUT,
-    "refused_by_name[inspect -n -1]": INSPECT,
-    "test_ctrl_c_at_the_question_leaves_everything": PROMPT,
-    "test_the_end_of_input_at_the_question_means_no": PROMPT,
-    "test_reindex_can_be_interrupted": "Ctrl-C exits with 130 without a word (cli/main.py)",
-    "test_a_read_only_home_cannot_be_indexed": "Workspace.embed_all writes without asking whether it may: a traceback",
-    "test_a_home_that_is_a_file_is_refused[doctor]": "doctor says that all is well with a home that is a file",
-    "test_an_update_of_nothing_is_wrong_usage": "`mesh update ID` says updated and exits with 0",
-    "test_one_that_is_named_twice": "forget names the first as unknown after it has forgotten it, and exits with 1",
-    "test_status_is_in_columns": "the namespace is padded with its colour codes counted (cli/upkeep.py)",
-    "test_help_lists_every_verb": "one line of `mesh --help` has 81 columns",
-    "test_a_memory_given_thirty_more_days": "confidence falls from `created`, though `update --ttl` counts from now",
-}
-
 MISTAKES = re.compile(r"Traceback|File \".*\", line \d+")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for part, reason in KNOWN_BUGS.items():
-            if part in item.nodeid:
-                item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 @dataclass(frozen=True)

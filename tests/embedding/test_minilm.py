@@ -205,7 +205,7 @@ def test_a_query_loads_nothing_heavy(model_folder):
     code = (
         "import sys; from pathlib import Path; from mesh.embedding import load_embedder\n"
         f"load_embedder('all-MiniLM-L6-v2', model_path=Path({str(model_folder)!r}), hub_cache=Path('x'),"
-        " models_folder=Path('x'), offline=True).embed(['hi'])\n"
+        " models_folder=Path('x')).embed(['hi'])\n"
         "heavy = {'torch', 'tokenizers', 'safetensors', 'transformers', 'urllib.request', 'subprocess'}\n"
         "print(heavy & set(sys.modules))"
     )
@@ -216,7 +216,7 @@ def test_a_query_loads_nothing_heavy(model_folder):
 def test_both_names_of_the_default_model_load_it(model_folder, name):
     """With and without the organisation."""
     nowhere = Path("/nonexistent")
-    loaded = load_embedder(name, model_path=model_folder, hub_cache=nowhere, models_folder=nowhere, offline=True)
+    loaded = load_embedder(name, model_path=model_folder, hub_cache=nowhere, models_folder=nowhere)
     assert isinstance(loaded, MiniLM)
 
 

@@ -39,9 +39,7 @@ def find(tmp_path, monkeypatch):
 def test_nothing_anywhere_is_no_model(find, tmp_path):
     """And no error: recall is lexical then."""
     assert find() is None
-    loaded = load_embedder(
-        NAME, model_path=None, hub_cache=tmp_path / "hub", models_folder=tmp_path / ".models", offline=True
-    )
+    loaded = load_embedder(NAME, model_path=None, hub_cache=tmp_path / "hub", models_folder=tmp_path / ".models")
     assert loaded is None
 
 
