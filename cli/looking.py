@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened
-from .output import Row, about, first_line, indented, one_line, print_json, print_json_lines, styled, visible
+from .output import Row, about, first_line, indented, one_line, print_json, print_json_lines, styled, visible, width
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="An id, 4 or more characters of one, or a path.")]
 
@@ -49,7 +49,8 @@ def list_memories(
         print_json_lines(rows)
         return
     for row in rows:
-        print(f"{styled(row['id'], 'cyan')}\t{first_line(row['title'] or row['content'])}")
+        room = width() - max(24, len(row["id"]) + 8) if sys.stdout.isatty() else 0
+        print(f"{styled(row['id'], 'cyan')}\t{first_line(row['title'] or row['content'].lstrip('# '), room)}")
 
 
 def show(
