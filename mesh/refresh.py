@@ -62,7 +62,7 @@ class Refresh:
 
     def run_for(self, paths: Iterable[str]) -> None:
         """Take in some files that were just written or removed, without a scan."""
-        rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths}
+        rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths if not self._is_known(path)}
         if not rows:
             return
         with self._cache.manifest.changing_files():
@@ -71,6 +71,15 @@ class Refresh:
                     self._cache.manifest.put(row)
                 else:
                     self._cache.manifest.remove([path])
+
+    def _is_known(self, path: str) -> bool:
+        """Whether the manifest has this file as it is: as a rule this process wrote it a moment ago."""
+        row = self._cache.manifest.db.execute(
+            "SELECT size, mtime_ns, ctime_ns, inode, digest FROM files WHERE path = ?", (path,)
+        ).fetchone()
+        if not row or row[:4] != self._stamp(path):
+            return False
+        return bool(dict(self._hashed([path])).get(path) == row[4])
 
     def wrong_rows(self) -> list[str]:
         """Paths of files of which the manifest, just refreshed, says something else than they do."""
