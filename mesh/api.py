@@ -128,16 +128,16 @@ class Mesh:
     ) -> Results:
         """The memories that answer `query`, best first, from the files as they are now. `count` is another `n`."""
         now = datetime.now(UTC)
-        filters = Filters(
-            type=inputs.memory_type(memory_type) if memory_type else None,
-            tags=inputs.tags(tags),
-            agent=inputs.agent(source_agent) if source_agent else None,
-            since=inputs.moment(since, "since", now),
-            until=inputs.moment(until, "until", now),
-            min_confidence=inputs.fraction(min_confidence, "min_confidence"),
-            include_stale=include_stale,
-            local=include_local,
+        filters = Filters.checked(
             now=now,
+            memory_type=memory_type,
+            tags=tags,
+            source_agent=source_agent,
+            since=since,
+            until=until,
+            min_confidence=min_confidence,
+            include_stale=include_stale,
+            include_local=include_local,
         )
         found = recall(
             self.workspace, query, n=n if count is None else count, min_similarity=min_similarity, filters=filters
@@ -165,14 +165,14 @@ class Mesh:
     ) -> list[Row]:
         """The youngest memories; all of them with `limit=None`."""
         now = datetime.now(UTC)
-        filters = Filters(
-            type=inputs.memory_type(memory_type) if memory_type else None,
-            tags=inputs.tags(tags),
-            agent=inputs.agent(source_agent) if source_agent else None,
-            since=inputs.moment(since, "since", now),
-            until=inputs.moment(until, "until", now),
-            local=include_local,
+        filters = Filters.checked(
             now=now,
+            memory_type=memory_type,
+            tags=tags,
+            source_agent=source_agent,
+            since=since,
+            until=until,
+            include_local=include_local,
         )
         if limit is not None and limit < 1:
             raise InvalidInput(f"{limit} is not a number from 1", place="n", remedy="Give one, such as 20")

@@ -43,19 +43,15 @@ _SEARCHES_BEFORE_A_DICT = 64
 _REMEMBERED_WORDS = 50_000
 
 
-class _CharacterTable(dict[int, str]):
-    """A `str.translate` table that works each character out once."""
+class _Clean(dict[int, str]):
+    """Before decomposition: no controls, no lone surrogates, Chinese characters as words, one kind of space.
+
+    A table for `str.translate` that works each character out once.
+    """
 
     def __missing__(self, code: int) -> str:
         replacement = self[code] = self.replace(chr(code))
         return replacement
-
-    def replace(self, character: str) -> str:
-        raise NotImplementedError
-
-
-class _Clean(_CharacterTable):
-    """Before decomposition: no controls, no lone surrogates, Chinese characters as words, one kind of space."""
 
     def replace(self, character: str) -> str:
         if character in "\t\n\r":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from .. import inputs
 from ..memory import STALE_BELOW
 from .manifest import SERVED
 
@@ -27,6 +29,33 @@ class Filters:
     include_stale: bool = True
     local: bool = True
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        now: datetime,
+        memory_type: str | None = None,
+        tags: Iterable[str] | None = None,
+        source_agent: str | None = None,
+        since: str | datetime | None = None,
+        until: str | datetime | None = None,
+        min_confidence: float = 0.0,
+        include_stale: bool = True,
+        include_local: bool = True,
+    ) -> Filters:
+        """Filters as a caller says them. Raises `InvalidInput`."""
+        return cls(
+            type=inputs.memory_type(memory_type) if memory_type else None,
+            tags=inputs.tags(tags),
+            agent=inputs.agent(source_agent) if source_agent else None,
+            since=inputs.moment(since, "since", now),
+            until=inputs.moment(until, "until", now),
+            min_confidence=inputs.fraction(min_confidence, "min_confidence"),
+            include_stale=include_stale,
+            local=include_local,
+            now=now,
+        )
 
     def where(self) -> tuple[str, list[object]]:
         """`(condition, values)` over the table `files`."""
