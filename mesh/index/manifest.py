@@ -218,18 +218,22 @@ class Manifest:
 
 def _check_version(db: sqlite3.Connection) -> None:
     """Make the tables of an empty database. Raises `CacheDamaged` for one of another version."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA_VERSION:
-        return
-    if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    version = _version(db)
+    if version == 0:
         db.execute("BEGIN IMMEDIATE")
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # nobody else made them meanwhile
+        version = _version(db)  # somebody else may have made them meanwhile
+        if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             for statement in re.sub("--.*", "", _SCHEMA).split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            version = SCHEMA_VERSION
         db.execute("COMMIT")
-        return
-    raise CacheDamaged(f"the cache is of version {version}, not {SCHEMA_VERSION}")
+    if version != SCHEMA_VERSION:
+        raise CacheDamaged(f"the cache is of version {version}, not {SCHEMA_VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 class FileRow:
