@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import embed, git, inputs
-from .errors import AmbiguousId, InvalidInput, MalformedMemory, ModelUnavailable, UnknownMemory, VaultUnavailable
+from .errors import AmbiguousId, InvalidInput, ModelUnavailable, UnknownMemory, VaultUnavailable
 from .index.cache import Cache
-from .index.manifest import REFUSED, UNREADABLE
+from .index.manifest import UNREADABLE
 from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
 from .refresh import Refresh, refuse_missing_folders
@@ -255,12 +255,3 @@ class Workspace:
             "SELECT path FROM files WHERE id = ? COLLATE NOCASE ORDER BY path", (memory_id,)
         ).fetchone()
         return str(row[0]) if row else None
-
-    def refused(self) -> list[MalformedMemory]:
-        """The files that are not served, and why."""
-        paths = {row[0] for row in self.cache.manifest.db.execute("SELECT path FROM files WHERE state = ?", (REFUSED,))}
-        return [
-            MalformedMemory(p.path, p.line, p.cause, p.remedy)
-            for p in self.cache.manifest.problems()
-            if p.path in paths
-        ]
