@@ -6,6 +6,7 @@
 >>> mesh.recall("what are the API constraints?")
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
@@ -13,18 +14,15 @@ from .version import __version__
 if TYPE_CHECKING:
     from .api import Mesh
     from .errors import MeshError
+    from .functions import build_context
 
-__all__ = ["Mesh", "MeshError", "__version__"]
+__all__ = ["Mesh", "MeshError", "__version__", "build_context"]
+
+_HOMES = {"Mesh": "api", "MeshError": "errors", "build_context": "functions"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load `Mesh` when it is first asked for: `mesh --help` must not pay for it."""
-    if name == "Mesh":
-        from .api import Mesh
-
-        return Mesh
-    if name == "MeshError":
-        from .errors import MeshError
-
-        return MeshError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Load a part when it is first asked for: `mesh --help` must not pay for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import change, inputs
+from . import change, context, inputs
 from .errors import InvalidInput
 from .front_matter.edit import Change
 from .index.filters import Filters
@@ -17,6 +18,7 @@ from .memory import Problem, iso
 from .recall import listed, recall
 from .rows import hit_row, learned_row, memory_row
 from .settings import Settings
+from .status import status
 from .workspace import Receipt, Workspace
 
 if TYPE_CHECKING:
@@ -63,6 +65,12 @@ class Mesh:
         self.workspace = Workspace(settings, self.namespace, embedder)
         if must_exist:
             self.workspace.vault.require(self.namespace)
+
+    def acting_as(self, agent_id: str) -> Mesh:
+        """The same namespace, opened once, for another author."""
+        other = copy(self)
+        other.agent_id = inputs.agent(agent_id)
+        return other
 
     def __enter__(self) -> Mesh:
         return self
@@ -146,6 +154,30 @@ class Mesh:
         results.receipt = found.receipt
         return results
 
+    def context(
+        self,
+        query: str | None = None,
+        count: int = 10,
+        format: str = "markdown",
+        min_confidence: float = 0.3,
+        memory_type: str | None = None,
+        tags: Sequence[str] | None = None,
+        *,
+        include_local: bool = False,
+    ) -> Row:
+        """Memories as a text for a prompt: those that answer `query`, or the youngest without one.
+
+        Gives `context`, marked as reference data, and `memory_count`. `format`: markdown, plain, xml or json.
+        What is `local_only` stays out unless `include_local` lets it in: a prompt may leave this machine.
+        """
+        chosen: dict[str, Any] = {"memory_type": memory_type, "tags": tags, "include_local": include_local}
+        if query is None or not query.strip():
+            rows = self.inspect(count, min_confidence=min_confidence, **chosen)
+        else:
+            rows = self.recall(query, count, min_confidence=min_confidence, **chosen)
+        text, shown = context.render(rows, format, self.namespace)
+        return {"context": text, "memory_count": shown}
+
     def get(self, memory_id: str) -> Row:
         """The memory that an id, a unique prefix of 4 or more characters, or a path names."""
         memory, _ = self.workspace.find(memory_id)
@@ -161,6 +193,7 @@ class Mesh:
         source_agent: str | None = None,
         since: str | datetime | None = None,
         until: str | datetime | None = None,
+        min_confidence: float = 0,
         include_local: bool = True,
     ) -> list[Row]:
         """The youngest memories; all of them with `limit=None`."""
@@ -172,6 +205,7 @@ class Mesh:
             source_agent=source_agent,
             since=since,
             until=until,
+            min_confidence=min_confidence,
             include_local=include_local,
         )
         if limit is not None and limit < 1:
@@ -236,39 +270,19 @@ class Mesh:
         """Bring the newest text of a memory back from the trash; a living one with its id takes its place there."""
         return memory_row(change.restore(self.workspace, memory_id), datetime.now(UTC))
 
+    def clear(self) -> int:
+        """Move every memory to the trash, each to be restored by its id; give how many there were."""
+        return change.forget_all(self.workspace)
+
     def status(self) -> Row:
         """What is here. Also of a home or a namespace that does not exist yet."""
-        vault = self.workspace.vault
-        with self.workspace.turn:
-            receipt = self.workspace.cache.run(
-                lambda: self.workspace.receipt(*self.workspace.refresh(), self.workspace.pending())
-            )
-        memories = self.count()
-        return {
-            "home": str(vault.home),
-            "exists": vault.home.is_dir() and vault.exists(self.namespace),
-            "agent": self.agent_id,
-            "namespaces": vault.namespaces(),
-            "namespace": self.namespace,
-            "memories": memories,
-            "local_only": memories - listed(self.workspace, filters=Filters(local=False), limit=0)[1],
-            "pending": receipt.pending,
-            "problems": receipt.problems,
-            "trash": len(vault.trash(self.namespace).entries()),
-            "model": receipt.model,
-            "cache_bytes": self.workspace.cache.size_on_disk(),
-        }
+        return status(self.workspace) | {"agent": self.agent_id}
 
     # --- the cache -------------------------------------------------------------------------------------------
 
     def refresh(self) -> Receipt:
         """Make the cache equal the files now, as every recall does."""
-        with self.workspace.turn:
-            return self.workspace.cache.run(self._refreshed)
-
-    def _refreshed(self) -> Receipt:
-        scanned, done = self.workspace.refresh()
-        return self.workspace.receipt(scanned, done, self.workspace.embed_now())
+        return self.workspace.refreshed()
 
     def pending(self) -> int:
         """How many memories have no vectors yet; 0 without a model."""
@@ -280,9 +294,4 @@ class Mesh:
         with self.workspace.turn:
             if from_nothing:
                 self.workspace.cache.discard("it was asked for")
-            return self.workspace.cache.run(lambda: self._reindexed(progress))
-
-    def _reindexed(self, progress: Callable[[int], None] | None) -> Receipt:
-        scanned, done = self.workspace.refresh()
-        self.workspace.embed_all(progress)
-        return self.workspace.receipt(scanned, done, self.workspace.pending())
+            return self.workspace.reindexed(progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from . import codec
@@ -56,6 +57,20 @@ def forget(workspace: Workspace, name: str) -> Memory:
             workspace.vault.discard(workspace.namespace, memory.path, digest)
             workspace.refresh_paths(memory.path)
         return memory
+
+
+def forget_all(workspace: Workspace) -> int:
+    """Move every memory of the namespace to the trash; those that somebody changes meanwhile stay."""
+    with workspace.turn:
+        workspace.refresh()
+        paths = workspace.cache.run(workspace.cache.manifest.paths)
+        gone = 0
+        for path in paths:
+            with workspace.vault.writing(workspace.namespace), suppress(EditConflict):
+                workspace.vault.discard(workspace.namespace, path)
+                workspace.refresh_paths(path)
+                gone += 1
+        return gone
 
 
 def restore(workspace: Workspace, name: str) -> Memory:

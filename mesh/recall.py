@@ -15,7 +15,8 @@ from .memory import Memory
 from .workspace import Receipt, Workspace
 
 if TYPE_CHECKING:
-    from .embedding.protocol import Embedder
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,17 @@ def recall(
     asked, wanted = inputs.query(query), inputs.count(n)
     floor = inputs.fraction(min_similarity, "min_similarity", low=-1.0)
     narrowed = filters or Filters()
+    embedder = workspace.embedder
+    question = embedder.embed([asked])[0] if embedder else None  # before the turn is taken: it is the slowest part
     with workspace.turn:
-        return workspace.cache.run(lambda: _Recall(workspace, asked, narrowed).answer(wanted, floor))
+        return workspace.cache.run(lambda: _Recall(workspace, asked, question, narrowed).answer(wanted, floor))
 
 
 class _Recall:
-    def __init__(self, workspace: Workspace, query: str, filters: Filters) -> None:
-        self._workspace, self._query, self._filters = workspace, query, filters
+    def __init__(
+        self, workspace: Workspace, query: str, question: NDArray[np.float32] | None, filters: Filters
+    ) -> None:
+        self._workspace, self._query, self._question, self._filters = workspace, query, question, filters
         self._words = lexical.terms(query)
 
     def answer(self, n: int, floor: float) -> Recalled:
@@ -91,18 +96,14 @@ class _Recall:
         bm25 = lexical.best(self._workspace.cache.manifest, self._words, limit, where, values)
         cosines: dict[int, Near] = {}
         embedder = self._workspace.embedder
-        if embedder is not None:
-            nearest = self._nearest(embedder)
+        if embedder is not None and self._question is not None:
+            nearest = Nearest(self._workspace.cache.manifest, self._workspace.cache.matrix(embedder), self._question)
             cosines = nearest.best(limit, where, values)
             bm25 |= lexical.scores(self._workspace.cache.manifest, self._words, cosines.keys() - bm25.keys())
             cosines |= nearest.of(bm25.keys() - cosines.keys())
         by_meaning = {file_id: near.cosine for file_id, near in cosines.items()}
         order = ranking.fused(by_meaning, bm25, cosines.keys() | bm25.keys())
         return self._with_ties_broken(order, cosines, bm25)
-
-    def _nearest(self, embedder: Embedder) -> Nearest:
-        question = embedder.embed([self._query])[0]
-        return Nearest(self._workspace.cache.manifest, self._workspace.cache.matrix(embedder), question)
 
     def _with_ties_broken(
         self, order: Sequence[ranking.Scored], cosines: dict[int, Near], bm25: dict[int, float]

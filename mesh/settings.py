@@ -9,6 +9,7 @@ from pathlib import Path
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_NAMESPACE = "shared"
+DEFAULT_HTTP_PORT = 7701
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,9 @@ class Settings:
     offline: bool = False  # MESH_OFFLINE: never use the network
     editor: str = "vi"  # VISUAL, EDITOR
     color: bool = True  # off with NO_COLOR
+    http_port: str = str(DEFAULT_HTTP_PORT)  # MESH_HTTP_PORT, as it was written: who uses it checks it
+    http_token: str = ""  # MESH_HTTP_TOKEN: what a client of `mesh-http` must present
+    mcp_local_only: bool = False  # MESH_MCP_LOCAL_ONLY: whether `mesh-server` may read and write local_only memories
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -38,10 +42,17 @@ class Settings:
             model=env.get("MESH_MODEL", DEFAULT_MODEL),
             model_path=Path(model_path).expanduser().absolute() if model_path else None,
             hub_cache=_hub_cache(env, user),
-            offline=env.get("MESH_OFFLINE", "0").lower() not in {"0", "false", "no"},
+            offline=_is_on(env, "MESH_OFFLINE"),
             color="NO_COLOR" not in env,
             editor=env.get("VISUAL") or env.get("EDITOR") or ("notepad" if os.name == "nt" else "vi"),
+            http_port=env.get("MESH_HTTP_PORT", str(DEFAULT_HTTP_PORT)).strip(),
+            http_token=env.get("MESH_HTTP_TOKEN", "").strip(),
+            mcp_local_only=_is_on(env, "MESH_MCP_LOCAL_ONLY"),
         )
+
+
+def _is_on(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "0").strip().lower() not in {"0", "false", "no", "off"}
 
 
 def _hub_cache(env: Mapping[str, str], user: Path) -> Path:

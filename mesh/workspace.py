@@ -59,6 +59,7 @@ class Workspace:
         self.turn = threading.RLock()
         self._embedder = embedder
         self._asked_for_embedder = embedder is not None
+        self._loading = threading.Lock()
         self._watch: Watch | None = None
         self._slow_scans = 0
         self._cache_version = -1
@@ -71,16 +72,21 @@ class Workspace:
     @property
     def embedder(self) -> Embedder | None:
         """The embedder, loaded when first needed; None, said once, if there is no model here."""
-        if not self._asked_for_embedder:
-            self._asked_for_embedder = True
-            try:
-                self._embedder = self._load_embedder()
-            except ModelUnavailable as error:
-                log.warning("recall goes by words only: %s", error)
-            else:
-                if self._embedder is None:
-                    log.warning("recall goes by words only: there is no embedding model here. Get it: mesh model pull")
+        with self._loading:
+            if not self._asked_for_embedder:
+                self._asked_for_embedder = True
+                self._embedder = self._loaded_embedder()
         return self._embedder
+
+    def _loaded_embedder(self) -> Embedder | None:
+        try:
+            found = self._load_embedder()
+        except ModelUnavailable as error:
+            log.warning("recall goes by words only: %s", error)
+            return None
+        if found is None:
+            log.warning("recall goes by words only: there is no embedding model here. Get it: mesh model pull")
+        return found
 
     def _load_embedder(self) -> Embedder | None:
         from .embedding import load_embedder
@@ -93,6 +99,21 @@ class Workspace:
         )
 
     # --- freshness -------------------------------------------------------------------------------------------
+
+    def refreshed(self, *, embed: bool = True) -> Receipt:
+        """Make the cache equal the files, say what was found; with `embed`, embed what is pending if it is little."""
+        with self.turn:
+            return self.cache.run(lambda: self.receipt(*self.refresh(), self.embed_now() if embed else self.pending()))
+
+    def reindexed(self, progress: Callable[[int], None] | None = None) -> Receipt:
+        """The same, with all that is pending embedded. `progress` is told of each batch's memories."""
+        with self.turn:
+            return self.cache.run(lambda: self._reindexed(progress))
+
+    def _reindexed(self, progress: Callable[[int], None] | None) -> Receipt:
+        scanned, done = self.refresh()
+        self.embed_all(progress)
+        return self.receipt(scanned, done, self.pending())
 
     def refresh(self) -> tuple[int, Plan]:
         """Make the cache equal the files: how many there are, and what had changed."""

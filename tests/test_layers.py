@@ -16,10 +16,10 @@ PACKAGES = {"mesh": ROOT / "mesh", "mesh_cli": ROOT / "cli", "mesh_servers": ROO
 LAYERS = (
     {"errors", "memory", "version"},
     {"settings", "files", "locks", "scan", "front_matter", "codec", "inputs", "ranking", "contrary"},
-    {"vault", "trash", "git", "embedding"},
+    {"vault", "trash", "moves", "git", "embedding"},
     {"index"},
-    {"refresh", "embed", "workspace", "learn", "change", "recall", "doctor", "remedies", "watcher"},
-    {"rows", "api"},
+    {"refresh", "embed", "workspace", "learn", "change", "recall", "doctor", "remedies", "watcher", "status", "namespaces", "feed", "portability"},
+    {"rows", "context", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {"numpy", "yaml", "torch", "mcp", "flask", "watchdog", "sentence_transformers", "transformers"}

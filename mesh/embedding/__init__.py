@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,24 @@ def load_embedder(model: str, *, model_path: Path | None, hub_cache: Path, model
 
         return SentenceTransformersEmbedder(model, offline=True)
 
-    from mesh.embedding.minilm import MiniLM
     from mesh.embedding.model_files import find_model
 
     try:
         found = find_model(model_path=model_path, hub_cache=hub_cache, models_folder=models_folder)
     except OSError as error:
         raise ModelUnavailable(str(error), place=model, remedy="Check the mode of that folder") from error
-    return MiniLM(found.folder) if found else None
+    return _minilm(found.folder, _stamp(found.folder)) if found else None
+
+
+@lru_cache(maxsize=1)
+def _minilm(folder: Path, _stamp: tuple[int, ...]) -> Embedder:
+    """The default model of a folder, loaded once a process: every namespace that is open shares it."""
+    from mesh.embedding.minilm import MiniLM
+
+    return MiniLM(folder)
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    """Another one means that the files are not those that were loaded."""
+    found = [path.stat() for path in sorted(folder.glob("*")) if path.is_file()]
+    return tuple(number for one in found for number in (one.st_ino, one.st_size, one.st_mtime_ns))

@@ -173,6 +173,10 @@ class Manifest:
     def count_all(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
 
+    def paths(self, state: int = SERVED) -> list[str]:
+        rows = self.db.execute("SELECT path FROM files WHERE state = ? ORDER BY path", (state,))
+        return [path for (path,) in rows]
+
     def data_version(self) -> int:
         """A number that changes when another connection commits."""
         return int(self.db.execute("PRAGMA data_version").fetchone()[0])
