@@ -79,16 +79,16 @@ class _Recall:
     def answer(self, n: int, floor: float) -> Recalled:
         scanned, done = self._workspace.refresh()
         pending = self._workspace.embed_now()
-        hits = []
+        winners: list[tuple[_Candidate, Memory]] = []
         for candidate in self._ranked(max(ranking.CANDIDATES, 2 * n)):
             if floor > 0 and (candidate.near is None or candidate.near.cosine < floor):
                 continue
-            if hit := self._hit(candidate):
-                hits.append(hit)
-            if len(hits) == n:
+            if memory := self._read(candidate):
+                winners.append((candidate, memory))
+            if len(winners) == n:
                 break
         receipt = self._workspace.receipt(scanned, done, pending, local=self._filters.local)
-        return Recalled(self._query, tuple(hits), receipt)
+        return Recalled(self._query, self._hits(winners), receipt)
 
     def _ranked(self, limit: int) -> list[_Candidate]:
         """The union of both sides' best, each with both true scores, in order."""
@@ -128,24 +128,29 @@ class _Recall:
             for one in ranked
         ]
 
-    def _hit(self, candidate: _Candidate) -> Hit | None:
-        """Read the winner from its file: text never comes from the cache. None if it is gone since the scan."""
+    def _read(self, candidate: _Candidate) -> Memory | None:
+        """A winner from its file: text never comes from the cache. None if it is gone since the scan."""
         try:
-            data = self._workspace.vault.bytes_of(candidate.path)
-            memory = codec.read(data, candidate.path)
+            return codec.read(self._workspace.vault.bytes_of(candidate.path), candidate.path)
         except (OSError, MalformedMemory):
             return None
-        near = candidate.near
-        return Hit(
-            memory=memory,
-            score=candidate.scored.score,
-            similarity=near.cosine if near else None,
-            bm25=candidate.bm25,
-            meaning_part=candidate.scored.cosine_part,
-            words_part=candidate.scored.bm25_part,
-            matched=tuple(lexical.matched(self._workspace.cache.manifest, self._words, candidate.file_id)),
-            passage=memory.content[near.start : near.stop] if near else memory.content,
-            superseded_by=candidate.superseded_by,
+
+    def _hits(self, winners: Sequence[tuple[_Candidate, Memory]]) -> tuple[Hit, ...]:
+        files = [candidate.file_id for candidate, _ in winners]
+        matched = lexical.matched(self._workspace.cache.manifest, self._words, files)
+        return tuple(
+            Hit(
+                memory=memory,
+                score=candidate.scored.score,
+                similarity=candidate.near.cosine if candidate.near else None,
+                bm25=candidate.bm25,
+                meaning_part=candidate.scored.cosine_part,
+                words_part=candidate.scored.bm25_part,
+                matched=tuple(matched[candidate.file_id]),
+                passage=candidate.near.passage_of(memory.content) if candidate.near else memory.content,
+                superseded_by=candidate.superseded_by,
+            )
+            for candidate, memory in winners
         )
 
 

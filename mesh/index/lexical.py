@@ -82,7 +82,11 @@ def scores(manifest: Manifest, words: Sequence[str], files: Iterable[int]) -> di
     return dict(rows.fetchall())
 
 
-def matched(manifest: Manifest, words: Sequence[str], file_id: int) -> list[str]:
-    """Those of the words, as asked, that a file holds in some form."""
-    ask = "SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?"
-    return [word for word in words if manifest.db.execute(ask, (f'"{word}"', file_id)).fetchone()]
+def matched(manifest: Manifest, words: Sequence[str], files: Iterable[int]) -> dict[int, list[str]]:
+    """Of each file, those of the words, as asked, that it holds in some form."""
+    found: dict[int, list[str]] = {file_id: [] for file_id in files}
+    ask = f"SELECT rowid FROM words WHERE words MATCH ? AND rowid IN ({', '.join('?' * len(found))})"
+    for word in words:
+        for (file_id,) in manifest.db.execute(ask, (f'"{word}"', *found)):
+            found[file_id].append(word)
+    return found

@@ -26,6 +26,9 @@ class Near(NamedTuple):
     start: int
     stop: int
 
+    def passage_of(self, content: str) -> str:
+        return content[self.start : self.stop]
+
 
 class Nearest:
     """The cosines of one question. `question`: float32 `(d,)`, unit length."""

@@ -132,7 +132,7 @@ def test_the_matched_words_are_those_that_are_there(manifest):
     """As they were asked, in whatever form the memory has them."""
     put(manifest, "n/a.md", "We deployed to Hetzner", "tags: [ops]")
     file_id = manifest.db.execute("SELECT file_id FROM files").fetchone()[0]
-    assert lexical.matched(manifest, ["deploying", "ops", "aws"], file_id) == ["deploying", "ops"]
+    assert lexical.matched(manifest, ["deploying", "ops", "aws"], [file_id]) == {file_id: ["deploying", "ops"]}
 
 
 @given(question=st.text(max_size=60))
