@@ -6,9 +6,10 @@ nothing heavy is imported. A process that goes on embedding pays once for a fast
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from mesh.embedding.weights import SHA256, Weights, sha256_of
 from mesh.embedding.wordpiece import PAD, WordPiece
@@ -28,6 +29,9 @@ _TOKENS_BEFORE_COPYING = 1_000
 _BATCH_TOKENS = 384  # the arrays of a batch stay in the cache
 _ROWS_STEP = 4  # BLAS works on four rows at a time: 23 rows take a third longer than 24
 
+_MOST_THREADS = 8
+
+_Batch: TypeAlias = tuple[list[int], int]  # which texts, and how many rows they take
 _LAYERS = ("encoder.layer.0.attention.output.LayerNorm.bias", "encoder.layer.5.output.dense.weight")
 
 
@@ -60,13 +64,18 @@ class MiniLM:
         bert = self._ready(sum(map(len, encoded)))
         vectors = np.empty((len(texts), self.dimension), np.float32)
         batches = list(_batches(encoded))
-        scratch = Scratch(max((rows for _, rows in batches), default=0))
-        # exp(large) is inf, and x / inf is the 0 that is meant
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
-            for members, rows in batches:
-                padding = [PAD] * (rows - sum(len(encoded[i]) for i in members))
-                ids = [encoded[i] for i in members]
-                vectors[members] = bert.pooled([*ids, padding] if padding else ids, scratch)[: len(ids)]
+        most_rows = max((rows for _, rows in batches), default=0)
+
+        def run(share: Sequence[_Batch]) -> None:
+            scratch = Scratch(most_rows)
+            with np.errstate(over="ignore", invalid="ignore"):  # exp(large) is inf, and x / inf is the 0 that is meant
+                for members, rows in share:
+                    padding = [PAD] * (rows - sum(len(encoded[i]) for i in members))
+                    ids = [encoded[i] for i in members]
+                    vectors[members] = bert.pooled([*ids, padding] if padding else ids, scratch)[: len(ids)]
+
+        with one_blas_thread():
+            _on_all_cores(run, batches)
         return self._unit(vectors)
 
     def split(self, text: str, prefix: str = "") -> list[tuple[int, int]]:
@@ -110,7 +119,24 @@ class MiniLM:
         return vectors
 
 
-def _batches(encoded: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], int]]:
+def _on_all_cores(run: Callable[[Sequence[_Batch]], None], batches: Sequence[_Batch]) -> None:
+    """Run all batches, dealt out to as many threads as this process may use cores: numpy computes without the GIL."""
+    threads = min(_usable_cores(), len(batches), _MOST_THREADS)
+    if threads < 2:
+        run(batches)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(run, batches[number::threads]) for number in range(threads)]:
+            done.result()
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _batches(encoded: Sequence[Sequence[int]]) -> Iterator[_Batch]:
     """(members, rows): texts of like length together; rows is their tokens rounded up to a multiple of four."""
     members: list[int] = []
     tokens = 0
