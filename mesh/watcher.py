@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,18 @@ SCAN_AGAIN_SECONDS = 60.0
 
 # File systems that only this machine writes to, so that its kernel sees every change.
 _LOCAL_FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "bcachefs", "jfs"})
-_OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
+OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
+_IN_DELETE_SELF = 0x400
 
 
 class Watch:
     """A running watch on some folders (`roots`) of a home. `changes` is its only question."""
 
     def __init__(self, home: Path, roots: tuple[str, ...], cookies: Path) -> None:
-        self._home, self._cookies = home, cookies
-        self._prefixes = tuple(f"{home}{os.sep}{root}{os.sep}".replace("/", os.sep) for root in roots)
+        real = home.resolve()  # watchdog would watch a link, not where it leads
+        self._home, self._cookies = real, real / cookies.relative_to(home)
+        self._prefixes = tuple(f"{real}{os.sep}{root}{os.sep}".replace("/", os.sep) for root in roots)
+        self._blind = False  # the kernel grants no more watches, so changes go by unseen
         self._changed: set[str] | None = None  # None: anything may have changed
         self._scanned_at = 0.0
         self._seen_cookie = ""
@@ -47,34 +51,29 @@ class Watch:
 
     def _start(self) -> Any:
         """Raises `OSError` when the kernel's limit of watches is reached."""
-        from watchdog import events
-        from watchdog.observers import Observer
-
-        kinds = [
-            events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent, events.FileDeletedEvent,
-            events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent,
-        ]  # fmt: skip
-        handler = events.FileSystemEventHandler()
-        handler.on_any_event = self._on_event  # type: ignore[method-assign]
-        logging.getLogger("watchdog").addHandler(logging.NullHandler())  # what it has to say is not for stderr
-        observer = Observer()
-        observer.daemon = True
-        observer.schedule(handler, str(self._home), recursive=True, event_filter=kinds)
-        logging.getLogger(_OVERFLOW_LOGGER).addHandler(_Overflow(self))
-        observer.start()
+        handler, observer = quiet_handler(self._on_event), new_observer()
+        observer.schedule(handler, str(self._home), recursive=True, event_filter=kinds_of_change())
+        overflow = Overflow(self.anything_may_have_changed)
+        try:
+            observer.start()
+            ask_for_one_more_watch()
+        except BaseException:
+            _end(observer)
+            raise
+        logging.getLogger(OVERFLOW_LOGGER).addHandler(overflow)
+        self._overflow = overflow
         return observer
 
     def stop(self) -> None:
-        for handler in list(logging.getLogger(_OVERFLOW_LOGGER).handlers):
-            if isinstance(handler, _Overflow) and handler.watch is self:
-                logging.getLogger(_OVERFLOW_LOGGER).removeHandler(handler)
+        logging.getLogger(OVERFLOW_LOGGER).removeHandler(self._overflow)
         if self._process == os.getpid():
-            self._observer.stop()
-            self._observer.join(timeout=2)
+            _end(self._observer)
 
     # --- what the observer's thread reports --------------------------------------------------------------------
 
     def _on_event(self, event: Any) -> None:
+        if event.is_directory and event.event_type == "created":
+            self._check_that_it_sees()
         with self._news:
             for path in (os.fsdecode(event.src_path), os.fsdecode(event.dest_path)):
                 if path.startswith(self._prefixes):
@@ -84,6 +83,12 @@ class Watch:
                     self._news.notify_all()
                 elif event.is_directory and event.event_type != "created" and self._holds(path):
                     self._changed = None
+
+    def _check_that_it_sees(self) -> None:
+        try:
+            ask_for_one_more_watch()
+        except OSError:
+            self._blind = True
 
     def _holds(self, folder: str) -> bool:
         """Whether one of the watched folders is this one or lies in it."""
@@ -107,7 +112,7 @@ class Watch:
 
     def changes(self) -> set[str] | None:
         """Paths of files that may have changed since the last call; None: scan, for anything may have."""
-        complete = self._process == os.getpid() and self._cookie_came_back()
+        complete = not self._blind and self._process == os.getpid() and self._cookie_came_back()
         with self._news:
             known, self._changed = self._changed, set()
             if known is None or not complete or time.monotonic() - self._scanned_at > SCAN_AGAIN_SECONDS:
@@ -131,15 +136,69 @@ class Watch:
                 cookie.unlink()
 
 
-class _Overflow(logging.Handler):
+# --- watchdog and the kernel's limits, for `hints` as well -----------------------------------------------------------
+
+
+class Overflow(logging.Handler):
     """watchdog tells its handlers nothing of an overflow of the kernel's queue; it logs it, before later events."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, note: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)
-        self.watch = watch
+        self._note = note
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.watch.anything_may_have_changed()
+        self._note()
+
+
+def new_observer() -> Any:
+    """A watchdog observer that keeps to itself what it has to say: it is not for stderr."""
+    from watchdog.observers import Observer
+
+    logger = logging.getLogger("watchdog")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    observer = Observer()
+    observer.daemon = True
+    return observer
+
+
+def quiet_handler(on_event: Callable[[Any], None]) -> Any:
+    """A watchdog handler that hands every event on."""
+    from watchdog.events import FileSystemEventHandler
+
+    handler = FileSystemEventHandler()
+    handler.on_any_event = on_event  # type: ignore[method-assign,assignment]
+    return handler
+
+
+def kinds_of_change() -> list[Any]:
+    """What is to be reported: not that a file was opened, nor that it was closed unchanged."""
+    from watchdog import events
+
+    return [
+        events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent, events.FileDeletedEvent,
+        events.DirCreatedEvent, events.DirMovedEvent, events.DirDeletedEvent,
+    ]  # fmt: skip
+
+
+def ask_for_one_more_watch() -> None:
+    """Raises `OSError` if the kernel grants none: below the first folder of a watch, watchdog passes over that."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.inotify_init1(os.O_CLOEXEC)
+    granted = fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(os.sep), _IN_DELETE_SELF) >= 0
+    reason = os.strerror(ctypes.get_errno())
+    if fd >= 0:
+        os.close(fd)
+    if not granted:
+        raise OSError(f"{reason}: fs.inotify.max_user_watches or max_user_instances is reached")
+
+
+def _end(observer: Any) -> None:
+    observer.stop()
+    if observer.is_alive():
+        observer.join(timeout=2)
 
 
 def _file_system(path: Path) -> str:

@@ -141,3 +141,49 @@ def test_a_network_file_system_is_not_watched(tmp_path, monkeypatch):
 
     monkeypatch.setattr(watcher, "_LOCAL_FILE_SYSTEMS", frozenset())
     assert not Watch.possible(tmp_path)
+
+
+def test_a_home_behind_a_link_is_watched(tmp_path, without_model):
+    """MESH_HOME may be a link; the namespace's folder may be replaced under it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with Mesh(home=tmp_path / "link") as mesh:
+        mesh.learn("Otters hold hands while they sleep")
+        if not mesh.workspace.watch():
+            pytest.skip("this file system cannot be watched")
+        assert contents(mesh) == ["Otters hold hands while they sleep"]
+        (tmp_path / "real/shared").rename(tmp_path / "real/.old")
+        (tmp_path / "real/shared").mkdir()
+        (tmp_path / "real/shared/heron.md").write_text("A heron stands still")
+        assert contents(mesh) == ["A heron stands still"]
+
+
+FEW_WATCHES = """
+import sys
+from mesh import Mesh
+home = sys.argv[1]
+mesh = Mesh(home=home)
+mesh.recall("otter")
+print(mesh.workspace.watch())
+import pathlib
+for number in range(8):
+    folder = pathlib.Path(home, "shared", f"folder{number}")
+    folder.mkdir()
+    mesh.recall("otter")
+    (folder / "otter.md").write_text(f"An otter in folder {number}")
+    print(len(mesh.recall("otter", 50)))
+"""
+
+
+@pytest.mark.parametrize("watches", [4, 11, 14])
+def test_a_system_that_grants_too_few_watches_hides_no_memory(home, without_model, watches):
+    """Where the kernel's limit is reached, at the start or later, every recall looks at every file again."""
+    for number in range(4):
+        (home / "shared" / str(number)).mkdir(parents=True)
+    limited = f"echo {watches} > /proc/sys/user/max_inotify_watches && exec {sys.executable} -c '{FEW_WATCHES}' {home}"
+    done = subprocess.run(["unshare", "-Ur", "sh", "-c", limited], capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr or "max_inotify_watches" in done.stderr:
+        pytest.skip(f"watches cannot be limited here: {done.stderr}")
+    watching, *found = done.stdout.split()
+    assert watching == "False" or watches > 4, done.stderr
+    assert found == [str(number) for number in range(1, 9)]
