@@ -14,15 +14,35 @@ COMPLETE_VARIABLE = "_MESH_COMPLETE"
 
 def main() -> None:
     """`mesh`: run one verb and exit."""
+    _run_and_exit()
+
+
+def namespaces() -> None:
+    """`mesh-namespaces`: the same as `mesh namespaces`."""
+    _run_and_exit("namespaces")
+
+
+def export() -> None:
+    """`mesh-export`: the same as `mesh export`."""
+    _run_and_exit("export")
+
+
+def import_() -> None:
+    """`mesh-import`: the same as `mesh import`."""
+    _run_and_exit("import")
+
+
+def _run_and_exit(verb: str | None = None) -> None:
+    """Run what the command line says: of all verbs, or of the one that the program itself is named after."""
     for stream in (sys.stdout, sys.stderr):  # a memory in another script is no error in a narrow locale
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     code = 0
     try:
-        if not _answered_at_once(sys.argv[1:]):
+        if not _answered_at_once(sys.argv[1:], verb):
             # One question is too little work for a second thread to be worth starting. Read by numpy at its import.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-            code = _run()
+            code = _run(verb)
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
@@ -38,9 +58,9 @@ def main() -> None:
     sys.exit(code)
 
 
-def _answered_at_once(arguments: list[str]) -> bool:
+def _answered_at_once(arguments: list[str], verb: str | None) -> bool:
     """Help and version, which must cost no import."""
-    if COMPLETE_VARIABLE not in os.environ and arguments in ([], ["-h"], ["--help"], ["help"]):
+    if not verb and COMPLETE_VARIABLE not in os.environ and arguments in ([], ["-h"], ["--help"], ["help"]):
         print(help_text())
         return True
     if arguments in (["-V"], ["--version"]):
@@ -51,12 +71,12 @@ def _answered_at_once(arguments: list[str]) -> bool:
     return False
 
 
-def _run() -> int:
+def _run(verb: str | None) -> int:
     import typer
 
     from mesh.errors import MeshError
 
-    from .group import group
+    from .group import command, group
     from .output import note
 
     _log_to_stderr()
@@ -67,6 +87,8 @@ def _run() -> int:
 
         completion_init()  # typer itself does it only for its option --install-completion
     try:
+        if verb:
+            return command(verb).main(prog_name=f"mesh-{verb}", standalone_mode=False) or 0
         return group().main(prog_name="mesh", complete_var=COMPLETE_VARIABLE, standalone_mode=False) or 0
     except MeshError as error:
         note(str(error))
@@ -76,7 +98,8 @@ def _run() -> int:
         if "\n" in message:  # the help of a verb that was given nothing
             print(message, file=sys.stderr)
         else:
-            note(f"{message.rstrip('.')}. See: {error.ctx.command_path if error.ctx else 'mesh'} --help")
+            said = message if message.endswith("?") else f"{message.rstrip('.')}."
+            note(f"{said} See: {error.ctx.command_path if error.ctx else 'mesh'} --help")
         return 2
 
 

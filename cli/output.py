@@ -114,27 +114,25 @@ def bytes_said(number: float) -> str:
 
 
 class Bar:
-    """A progress bar on stderr, where stderr is a terminal; silent elsewhere."""
+    """A progress bar on stderr, where stderr is a terminal; silent elsewhere. `total` None: only a count."""
 
-    def __init__(self, total: int, unit: str, clock: Callable[[], float]) -> None:
+    def __init__(self, total: int | None, unit: str, clock: Callable[[], float]) -> None:
         self._total, self._unit, self._clock = total, unit, clock
         self._done, self._began, self._shown = 0, clock(), False
 
     def advance(self, count: int) -> None:
         self._done += count
-        if not sys.stderr.isatty() or not self._total:
+        if not sys.stderr.isatty() or self._total == 0:
             return
         seconds = max(self._clock() - self._began, 1e-6)
         rate = self._done / seconds
-        filled = round(24 * min(1.0, self._done / self._total))
-        left = (self._total - self._done) / rate if rate else 0
-        print(
-            f"\r{'█' * filled}{'░' * (24 - filled)} {self._done:,}/{self._total:,} {self._unit}"
-            f"  {rate:.0f}/s  {left:.0f} s left \033[K",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+        shown = f"\r{self._done:,} {self._unit}  {rate:.0f}/s"
+        if self._total:
+            filled = round(24 * min(1.0, self._done / self._total))
+            left = (self._total - self._done) / rate if rate else 0
+            shown = f"\r{'█' * filled}{'░' * (24 - filled)} {self._done:,}/{self._total:,} {self._unit}"
+            shown += f"  {rate:.0f}/s  {left:.0f} s left "
+        print(f"{shown}\033[K", end="", file=sys.stderr, flush=True)
         self._shown = True
 
     def finish(self) -> None:

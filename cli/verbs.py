@@ -31,6 +31,14 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "forget": Verb("changing", "forget", "Move memories to the trash, kept for 30 days"),
         "restore": Verb("changing", "restore", "Bring a memory back from the trash"),
     },
+    "Move and share": {
+        "export": Verb("portability", "export", "Write the memories to a file: JSON, Markdown, tar.gz"),
+        "import": Verb("portability", "import_", "Take in memories from a file or folder of many kinds"),
+        "namespaces": Verb("namespaces", "app", "List, make, rename, delete and bring back namespaces"),
+    },
+    "Serve": {
+        "mcp": Verb("serving", "mcp", "Serve a client of the Model Context Protocol"),
+    },
     "Keep in order": {
         "reindex": Verb("upkeep", "reindex", "Embed what is pending; --all makes the cache again"),
         "doctor": Verb("upkeep", "doctor", "Check files, cache and model; changes nothing by itself"),

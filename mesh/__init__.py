@@ -14,11 +14,36 @@ from .version import __version__
 if TYPE_CHECKING:
     from .api import Mesh
     from .errors import MeshError
-    from .functions import build_context
+    from .functions import (
+        build_context,
+        create_namespace,
+        delete_namespace,
+        deleted_namespaces,
+        export_namespace,
+        import_namespace,
+        list_namespaces,
+        namespace_stats,
+        rename_namespace,
+        restore_namespace,
+    )
 
-__all__ = ["Mesh", "MeshError", "__version__", "build_context"]
+__all__ = [
+    "Mesh",
+    "MeshError",
+    "__version__",
+    "build_context",
+    "create_namespace",
+    "delete_namespace",
+    "deleted_namespaces",
+    "export_namespace",
+    "import_namespace",
+    "list_namespaces",
+    "namespace_stats",
+    "rename_namespace",
+    "restore_namespace",
+]
 
-_HOMES = {"Mesh": "api", "MeshError": "errors", "build_context": "functions"}
+_HOMES = dict.fromkeys(__all__, "functions") | {"Mesh": "api", "MeshError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from .errors import InvalidInput
 from .front_matter.edit import Change
 from .index.filters import Filters
 from .learn import learn, new_memory
-from .memory import Problem, iso
+from .memory import Problem, decimal, iso
 from .recall import listed, recall
 from .rows import hit_row, learned_row, memory_row
 from .settings import Settings
@@ -178,9 +178,9 @@ class Mesh:
         text, shown = context.render(rows, format, self.namespace)
         return {"context": text, "memory_count": shown}
 
-    def get(self, memory_id: str) -> Row:
+    def get(self, memory_id: str, *, include_local: bool = True) -> Row:
         """The memory that an id, a unique prefix of 4 or more characters, or a path names."""
-        memory, _ = self.workspace.find(memory_id)
+        memory, _ = self.workspace.find(memory_id, local=include_local)
         return memory_row(memory, datetime.now(UTC))
 
     def inspect(
@@ -252,7 +252,7 @@ class Mesh:
         if memory_type is not None:
             changes["type"] = inputs.memory_type(memory_type)
         if confidence is not None:
-            changes["confidence"] = f"{inputs.fraction(confidence, 'confidence'):.12g}"
+            changes["confidence"] = decimal(inputs.fraction(confidence, "confidence"))
         if tags is not None:
             changes["tags"] = list(inputs.tags(tags)) or None
         if title is not None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from .errors import MalformedMemory
 from .front_matter import Document, FrontMatterError, Value, edited, split
 from .front_matter.edit import Change
-from .memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, Problem, derived_id, iso, normalised
+from .memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, Problem, decimal, derived_id, iso, normalised
 
 T = TypeVar("T")
 
@@ -94,26 +94,41 @@ def _needed(changes: Mapping[str, Change], document: Document, path: str) -> dic
         now.pop(problem.key, None)
     needed: dict[str, Change] = {}
     for key, value in changes.items():
-        wanted = value if isinstance(value, str) or value is None else list(value)
+        wanted = [*value] if isinstance(value, (list, tuple)) else value
         if wanted and now.get(key) == wanted:
             continue
         before = document.fields.values.get(key)
         was_string = isinstance(before, str) and before not in NOTHING
         if key == "tags" and was_string and isinstance(wanted, list) and not any("," in tag for tag in wanted):
-            wanted = ", ".join(wanted)
+            wanted = ", ".join(map(str, wanted))
         needed[key] = wanted or None
     return needed
 
 
 def render(memory: Memory) -> bytes:
     """A new file for `memory`: known keys that are not defaults, the user's own keys, the content."""
-    empty = split("")
+    return _rendered(memory).text.encode("utf-8")
+
+
+def render_and_read(memory: Memory, path: str) -> tuple[bytes, Memory]:
+    """A new file, and the memory that it is when it is read. Raises `MalformedMemory` if it cannot be one."""
+    try:
+        document = _rendered(memory)
+        data = document.text.encode("utf-8")
+    except FrontMatterError as error:
+        raise MalformedMemory(path, error.line + 1, error.reason) from error
+    except UnicodeEncodeError as error:
+        raise MalformedMemory(path, 1, "it holds half a character (a lone surrogate)", "Give valid Unicode") from error
+    decode(data, path)
+    return data, _Typed(path, document).memory()
+
+
+def _rendered(memory: Memory) -> Document:
     changes: dict[str, Change] = {}
-    for key, value in known_values(memory).items():
+    for key, value in {**known_values(memory), **memory.extra}.items():
         if value is not None:
             changes[key] = value
-    document = edited(empty, changes)
-    return (document.text + normalised(memory.content) + "\n").encode("utf-8")
+    return edited(split(""), changes).with_body(normalised(memory.content) + "\n")
 
 
 def known_values(memory: Memory) -> dict[str, Change]:
@@ -129,7 +144,7 @@ def known_values(memory: Memory) -> dict[str, Change]:
         "agent": memory.agent or None,
         "created": when(memory.created),
         "updated": when(memory.updated),
-        "confidence": f"{memory.confidence:.12g}" if memory.confidence != 1 else None,
+        "confidence": decimal(memory.confidence) if memory.confidence != 1 else None,
         "expires": when(memory.expires),
         "supersedes": _one_or_many(memory.supersedes),
         "source": memory.source or None,
@@ -140,7 +155,8 @@ def known_values(memory: Memory) -> dict[str, Change]:
 
 
 def _one_or_many(values: tuple[str, ...]) -> Change:
-    return list(values) if len(values) > 1 else values[0] if values else None
+    alone = len(values) == 1 and values[0] not in NOTHING  # a list that holds such a word is not nothing
+    return values[0] if alone else list(values) or None
 
 
 def _split(text: str, path: str) -> Document:

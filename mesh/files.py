@@ -16,7 +16,9 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from .errors import VaultUnavailable
 
@@ -33,6 +35,8 @@ _REMEDIES = {
     errno.ELOOP: "Symbolic links are not followed here: use a real folder",
     errno.ENOTDIR: "Move the file that is in the way",
     errno.EIO: "The disk reports errors: check it",
+    errno.EXDEV: "It must lie on the same file system as the rest of the home",
+    errno.EBUSY: "Unmount the disk that is mounted there, or end the program that uses it",
 }
 
 
@@ -110,7 +114,7 @@ class Folder:
 
     def create(self, name: str, data: bytes) -> None:
         """A new file, durable on return. Raises `FileExistsError` and leaves the other file alone."""
-        temporary = self._write_temporary(data, mode=0o600)
+        temporary = self.write_temporary(data)
         try:
             self._put_if_absent(temporary, name)
         finally:
@@ -126,7 +130,7 @@ class Folder:
         and what was saved in the last microseconds before is gone.
         """
         mode = stat.S_IMODE(os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode)
-        temporary = self._write_temporary(data, mode)
+        temporary = self.write_temporary(data, mode)
         try:
             exchanged = exchange_names(self._fd, self._at(temporary), self._at(name))
             if not exchanged:
@@ -152,6 +156,18 @@ class Folder:
         target.sync()
         self.sync()
 
+    def move_folder(self, name: str, target: Folder, new_name: str) -> None:
+        """Move a folder and all that is in it, in one step, never to another file system; the caller syncs both.
+
+        An empty folder gives way; for anything else in the new place `FileExistsError`.
+        """
+        with contextlib.suppress(OSError):
+            os.rmdir(target._at(new_name), dir_fd=target._fd)
+        if not _rename(self._fd, self._at(name), target._fd, target._at(new_name), _NO_REPLACE):
+            if target.exists(new_name):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target.path / new_name))
+            os.rename(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
+
     def _rename_if_absent(self, name: str, target: Folder, new_name: str) -> bool:
         """Give a file another name in one step; False if the target is on another file system."""
         try:
@@ -171,12 +187,18 @@ class Folder:
         os.unlink(self._at(name), dir_fd=self._fd)
         self.sync()
 
+    @property
+    def descriptor(self) -> int | None:
+        """Of the folder; None where the system has none."""
+        return self._fd
+
     def sync(self) -> None:
         """Flush the folder's entries to disk."""
         if self._fd is not None:
             os.fsync(self._fd)
 
-    def _write_temporary(self, data: bytes, mode: int) -> str:
+    def write_temporary(self, data: bytes, mode: int = 0o600, *, flush: bool = True) -> str:
+        """A new file under a temporary name, which is returned; durable if `flush`."""
         name = f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
         fd = os.open(self._at(name), flags, mode, dir_fd=self._fd)
@@ -187,12 +209,20 @@ class Folder:
                     rest = rest[file.write(rest) :]
                 if hasattr(os, "fchmod"):
                     os.fchmod(fd, mode)
-                os.fsync(fd)
+                if flush:
+                    os.fsync(fd)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(self._at(name), dir_fd=self._fd)
             raise
         return name
+
+    def put_in_place(self, temporary: str, name: str) -> None:
+        """Give a temporary its name, to be made durable by `sync`. `FileExistsError` leaves both files alone."""
+        if not _rename(self._fd, self._at(temporary), self._fd, self._at(name), _NO_REPLACE):
+            self._put_if_absent(temporary, name)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._at(temporary), dir_fd=self._fd)
 
     def _put_if_absent(self, temporary: str, name: str) -> None:
         try:
@@ -218,13 +248,18 @@ def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | Non
             raise OSError(errno.ENOTDIR, "not a folder", str(path))
         return None
     try:
-        if create:
+        while True:
+            if create:
+                try:
+                    os.mkdir(part, 0o700, dir_fd=fd)
+                    os.fsync(fd)
+                except FileExistsError:
+                    pass  # the usual case: it is there
             try:
-                os.mkdir(part, 0o700, dir_fd=fd)
-                os.fsync(fd)
-            except FileExistsError:
-                pass  # the usual case: it is there
-        return os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=fd)
+                return os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NOFOLLOW, dir_fd=fd)
+            except FileNotFoundError:
+                if not create:  # otherwise it was there a moment ago: its namespace was just moved away
+                    raise
     finally:
         os.close(fd)
 
@@ -244,8 +279,7 @@ def _rename(source_fd: int | None, source: str, target_fd: int | None, target: s
         return False
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    call = getattr(libc, "renameat2" if sys.platform == "linux" else "renameatx_np", None)
+    call = _rename_with_flags()
     if call is None:
         return False
     flags = ctypes.c_uint(flag[sys.platform])
@@ -255,3 +289,11 @@ def _rename(source_fd: int | None, source: str, target_fd: int | None, target: s
     if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
         return False
     raise OSError(number, os.strerror(number), source, None, target)
+
+
+@cache
+def _rename_with_flags() -> Any:
+    """The system's call, None where there is none. To look it up takes longer than to use it."""
+    import ctypes
+
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2" if sys.platform == "linux" else "renameatx_np", None)

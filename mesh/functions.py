@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import namespaces
 from .api import Mesh
+from .errors import InvalidInput
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .portability.importing import Progress
 
 Row = dict[str, Any]
 
@@ -27,3 +34,113 @@ def build_context(
     with Mesh(namespace, home=home) as mesh:
         found = mesh.context(query, count, format, min_confidence, memory_type, tags, include_local=include_local)
     return str(found["context"])
+
+
+def list_namespaces(*, home: str | Path | None = None) -> list[Row]:
+    """Every namespace by name: `namespace`, `memory_count`, `local_only_count`, `last_updated`, `path`, `problem`.
+
+    `last_updated` is None for an empty one. `problem` says what keeps one from being read; its counts are None then.
+    """
+    return namespaces.listed(_settings(home))
+
+
+def namespace_stats(namespace: str, *, home: str | Path | None = None) -> Row:
+    """What is in a namespace, counted, as far as its files can be understood.
+
+    Gives `namespace, memory_count, local_only_count, exportable_count, type_breakdown, agents, tags` (the 20 most
+    common), `avg_confidence, oldest_memory, newest_memory` (None if it is empty), `stale_count, problems, trash, path,
+    git_head`. Raises `UnknownNamespace`.
+    """
+    return namespaces.stats(_settings(home), namespace)
+
+
+def create_namespace(namespace: str, *, home: str | Path | None = None) -> str:
+    """Make an empty namespace and give its name. To learn in one that does not exist makes it as well."""
+    return namespaces.create(_settings(home), namespace)
+
+
+def delete_namespace(namespace: str, *, home: str | Path | None = None) -> int:
+    """Move a namespace to the trash, `local_only` memories and all; give how many memories went.
+
+    `restore_namespace` brings it back for 30 days. What was forgotten in it stays in the trash by itself.
+    """
+    return namespaces.delete(_settings(home), namespace)
+
+
+def restore_namespace(namespace: str, *, home: str | Path | None = None) -> int:
+    """Bring back the namespace of this name that was deleted last; give how many memories it has.
+
+    Raises `NotFound` if none was deleted, `InvalidInput` if there is another of that name now.
+    """
+    return namespaces.restore(_settings(home), namespace)
+
+
+def deleted_namespaces(*, home: str | Path | None = None) -> list[Row]:
+    """What `restore_namespace` can bring back, the latest first: `namespace`, `deleted_at`, `path`."""
+    return namespaces.deleted(_settings(home))
+
+
+def rename_namespace(old_name: str, new_name: str, *, home: str | Path | None = None) -> int:
+    """Give a namespace another name, with all that belongs to it or not at all; give how many memories it has.
+
+    Raises `InvalidInput` if there is one of the new name, `UnknownNamespace` if there is none of the old.
+    """
+    return namespaces.rename(_settings(home), old_name, new_name)
+
+
+def export_namespace(
+    namespace: str = "shared",
+    output_path: str | Path | None = None,
+    *,
+    home: str | Path | None = None,
+    format: str | None = None,
+) -> Row:
+    """Write what may leave a namespace to a file or a folder: see docs/IMPORT.md for what it looks like.
+
+    `format`: json, jsonl, markdown or tar.gz; None: by the name. Gives `mesh_version, written_by, exported_at,
+    namespace, memory_count, skipped_local_only`, and `format, path, refused` (files that cannot be understood, which
+    stay). Without `output_path` nothing is written, and the memories themselves are given as `memories`.
+    """
+    from .portability import exporting
+
+    with Mesh(namespace, home=home) as mesh:
+        if output_path is None:
+            return exporting.exported(mesh.workspace)
+        kind = format or exporting.kind_of(str(output_path))
+        return exporting.export(mesh.workspace, Path(output_path).expanduser(), kind)
+
+
+def import_namespace(
+    input_path: str | Path,
+    target_namespace: str | None = None,
+    *,
+    dry_run: bool = False,
+    replace: bool = False,
+    home: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Row:
+    """Take in the memories of a file or folder of any kind in docs/IMPORT.md. To import twice adds nothing.
+
+    `target_namespace`: None for the one that the source names, else `MESH_NAMESPACE`. `replace`: a memory here that
+    differs gives way; its old text goes to the trash. Gives `namespace, imported, skipped, errors, present, same_text,
+    differs, replaced, local_only, dry_run, problems` (the first 100), and in a dry run `would_import`. Raises
+    `MeshError` also where the source breaks off; what came before is imported then.
+    """
+    from .portability.importing import import_source
+    from .portability.reading import namespace_of
+
+    source = Path(input_path).expanduser()
+    with Mesh(target_namespace or namespace_of(source), home=home) as mesh:
+        result = import_source(mesh.workspace, source, dry_run=dry_run, replace=replace, progress=progress)
+    if result.broke_off:
+        raise result.broke_off
+    return result.as_dict()
+
+
+def _settings(home: str | Path | None) -> Settings:
+    settings = Settings.from_environment()
+    if home is None:
+        return settings
+    if not str(home):
+        raise InvalidInput("it is empty", place="home", remedy="Give a folder")
+    return replace(settings, home=Path(home).expanduser().absolute())

@@ -201,6 +201,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
+def decimal(number: float) -> str:
+    """A number in the digits that a file may have: no exponent."""
+    return f"{number:.12f}".rstrip("0").rstrip(".")
+
+
 def normalised(text: str) -> str:
     """Content as it counts for comparison and hashing: LF, no blank lines before, no white space after."""
     text = re.sub(r"\r+\n", "\n", text).rstrip()

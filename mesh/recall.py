@@ -129,11 +129,8 @@ class _Recall:
         ]
 
     def _read(self, candidate: _Candidate) -> Memory | None:
-        """A winner from its file: text never comes from the cache. None if it is gone since the scan."""
-        try:
-            return codec.read(self._workspace.vault.bytes_of(candidate.path), candidate.path)
-        except (OSError, MalformedMemory):
-            return None
+        """A winner from its file: text never comes from the cache. None if it has gone, or turned local, since."""
+        return _read(self._workspace, candidate.path, self._filters)
 
     def _hits(self, winners: Sequence[tuple[_Candidate, Memory]]) -> tuple[Hit, ...]:
         files = [candidate.file_id for candidate, _ in winners]
@@ -172,10 +169,14 @@ def _listed(workspace: Workspace, filters: Filters, limit: int, offset: int) -> 
         f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
         [*values, limit, offset],
     ).fetchall()
-    found = []
-    for (path,) in paths:
-        try:
-            found.append(codec.read(workspace.vault.bytes_of(path), path))
-        except (OSError, MalformedMemory):
-            continue  # it changed since the scan
+    found = [memory for (path,) in paths if (memory := _read(workspace, path, filters))]
     return found, int(total)
+
+
+def _read(workspace: Workspace, path: str, filters: Filters) -> Memory | None:
+    """The memory of a file; None if, since it was looked at, it has gone, broke, or may no longer be told of."""
+    try:
+        memory = codec.read(workspace.vault.bytes_of(path), path)
+    except (OSError, MalformedMemory):
+        return None
+    return memory if filters.local or not memory.local_only else None

@@ -20,7 +20,8 @@ from .errors import MalformedMemory, VaultUnavailable
 from .files import sha256
 from .index import lexical
 from .index.cache import Cache
-from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE, FileRow
+from .index.file_row import FileRow
+from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE
 from .index.plan import Known, Plan, is_settled, plan, suspects
 from .memory import Problem
 from .scan import Snapshot, Stamp, is_folder
@@ -146,12 +147,12 @@ class Refresh:
 
     def _act(self, todo: Plan, snapshot: Snapshot) -> None:
         manifest = self._cache.manifest
-        leaving = [*todo.gone, *(old for old, _ in todo.moved)]
-        arriving = [*todo.added, *todo.changed, *(new for _, new in todo.moved)]
-        if leaving or todo.restamped:
+        moved_from = {new: old for old, new in todo.moved}
+        arriving = [*todo.added, *todo.changed, *moved_from]
+        if todo.gone or todo.restamped:
             with self._changing():
                 # A file that was learned between the scan and now is in the manifest, though the scan missed it.
-                manifest.remove([path for path in leaving if self._stamp(path) is None])
+                manifest.remove([path for path in todo.gone if self._stamp(path) is None])
                 self._restamp(todo.restamped, snapshot)
         for start in range(0, len(arriving), ROWS_A_TRANSACTION):
             rows = [
@@ -160,7 +161,7 @@ class Refresh:
             with self._changing():
                 for row in rows:
                     if row:
-                        manifest.put(row)
+                        manifest.put(row, moved_from.get(row.path))
         if todo.unreadable:
             with self._changing():
                 for path in todo.unreadable:

@@ -6,16 +6,17 @@ Knows folders and bytes, and keeps the promises of FORMAT.md, section 7. Knows n
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from . import codec, inputs
 from .errors import EditConflict, InvalidInput, UnknownNamespace, VaultUnavailable
 from .files import Folder, failures_reported, sha256
-from .locks import locked
 from .memory import Memory, slug
+from .moves import write_lock
 from .scan import Snapshot, folders, is_folder, scan
 from .trash import Trash, Trashed
 
@@ -85,10 +86,7 @@ class Vault:
     @contextmanager
     def writing(self, namespace: str) -> Iterator[None]:
         """Hold the namespace's write lock. Nothing slow may happen inside: no network, no embedding, no git."""
-        path = self.home / ".locks" / f"{namespace}.lock"
-        with ExitStack() as stack:
-            with failures_reported(str(path)):
-                stack.enter_context(locked(path))
+        with write_lock(self.home, namespace):
             yield
 
     def add(self, namespace: str, memory: Memory) -> str:
@@ -149,21 +147,23 @@ def _is_namespace(name: str) -> bool:
         return False
 
 
-def _create_unique(folder: Folder, data: bytes, memory: Memory) -> str:
-    """Create the file under the first free name: slug and 12 characters of the id, then more of it."""
+def file_names(memory: Memory) -> Iterator[str]:
+    """Names for a new file of a memory, in the order to try: slug and 12 characters of the id, then more of it."""
     beginning = slug(memory.title or memory.content)
     for length in range(12, max(13, len(memory.id) + 1)):
-        name = f"{beginning}--{memory.id[:length]}.md"
+        yield f"{beginning}--{memory.id[:length]}.md"
+    yield _beside(f"{beginning}--{memory.id}.md", "copy")
+
+
+def _create_unique(folder: Folder, data: bytes, memory: Memory) -> str:
+    """Create the file under the first free name."""
+    for name in file_names(memory):
         try:
             folder.create(name, data)
         except FileExistsError:
             continue
         return name
-    while True:
-        name = _beside(f"{beginning}--{memory.id}.md", "copy")
-        with suppress(FileExistsError):
-            folder.create(name, data)
-            return name
+    raise FileExistsError(errno.EEXIST, "all its names are taken", memory.id)
 
 
 def _rename_beside(folder: Folder, temporary: str, name: str) -> str:

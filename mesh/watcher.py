@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,7 @@ def new_observer() -> Any:
     logger = logging.getLogger("watchdog")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
+        warnings.filterwarnings("ignore", module=r"watchdog\.")  # pages of its own state, when folders move fast
     observer = Observer()
     observer.daemon = True
     return observer

@@ -18,6 +18,7 @@ from .index.cache import Cache
 from .index.manifest import UNREADABLE
 from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
+from .moves import settle
 from .refresh import Refresh, refuse_missing_folders
 from .settings import Settings
 from .vault import LOCAL, Vault, roots
@@ -53,6 +54,7 @@ class Workspace:
     """Opened by `Mesh`; every use case takes one."""
 
     def __init__(self, settings: Settings, namespace: str, embedder: Embedder | None = None) -> None:
+        settle(settings.home)
         self.settings, self.namespace = settings, namespace
         self.vault = Vault(settings.home)
         self.cache = Cache(settings.home, namespace, roots(namespace))
@@ -120,6 +122,7 @@ class Workspace:
         return self.cache.run(self._refresh)
 
     def _refresh(self) -> tuple[int, Plan]:
+        settle(self.vault.home)
         changed = self._watched_changes()
         refresh = Refresh(self.vault, self.namespace, self.cache)
         try:
@@ -210,7 +213,7 @@ class Workspace:
     def receipt(self, scanned: int, done: Plan, pending: int, *, local: bool = True) -> Receipt:
         """What an answer was made from; without `local`, nothing of what must not leave this machine."""
         db = self.cache.manifest.db
-        shared = "" if local else f" AND path NOT LIKE '{LOCAL}/%' AND local_only IS NOT 1"
+        shared = "" if local else f" AND substr(path, 1, {len(LOCAL) + 1}) <> '{LOCAL}/' AND local_only IS NOT 1"
         unreadable = db.execute(f"SELECT path FROM files WHERE state = {UNREADABLE}{shared}").fetchall()
         if not local:
             scanned = db.execute(f"SELECT count(*) FROM files WHERE 1{shared}").fetchone()[0]
@@ -227,14 +230,16 @@ class Workspace:
 
     # --- naming one memory -----------------------------------------------------------------------------------
 
-    def path_of(self, name: str) -> str:
+    def path_of(self, name: str, *, local: bool = True) -> str:
         """The path of the one memory that `name` names: an id, a prefix of 4 or more characters, or a path.
 
-        Raises `UnknownMemory`, `AmbiguousId`, `InvalidInput`.
+        Without `local` those that must not leave this machine are not there. Raises `UnknownMemory`, `AmbiguousId`,
+        `InvalidInput`.
         """
         inputs.text(name, "id")
+        there = "" if local else f" AND local_only IS NOT 1 AND substr(path, 1, {len(LOCAL) + 1}) <> '{LOCAL}/'"
         if "/" in name or name.lower().endswith(".md"):
-            return self._path_as_given(name)
+            return self._path_as_given(name, there)
         if len(name) < MIN_PREFIX:
             raise InvalidInput(f"{name!r} is too short", place="id", remedy=f"Give {MIN_PREFIX} or more characters")
         for condition, values in (
@@ -242,7 +247,7 @@ class Workspace:
             ("id >= ? COLLATE NOCASE AND id < ? COLLATE NOCASE", (name, name + "\U0010ffff")),
         ):
             found = self.cache.manifest.db.execute(
-                f"SELECT id, path FROM files WHERE {condition} ORDER BY id, path", values
+                f"SELECT id, path FROM files WHERE {condition}{there} ORDER BY id, path", values
             ).fetchall()
             if len(found) > 1:
                 same = len({one[0].lower() for one in found}) == 1
@@ -251,24 +256,27 @@ class Workspace:
                 return str(found[0][1])
         raise UnknownMemory(name, self.namespace)
 
-    def _path_as_given(self, name: str) -> str:
+    def _path_as_given(self, name: str, there: str) -> str:
         """A path in the home, in the namespace, or on this machine."""
         tail = name.replace("\\", "/").removeprefix(self.vault.home.as_posix() + "/")
         for path in (tail, f"{self.namespace}/{tail}", f"{LOCAL}/{self.namespace}/{tail}"):
-            row = self.cache.manifest.db.execute("SELECT path FROM files WHERE path = ?", (path,)).fetchone()
+            row = self.cache.manifest.db.execute(f"SELECT path FROM files WHERE path = ?{there}", (path,)).fetchone()
             if row and path.startswith((f"{self.namespace}/", f"{LOCAL}/{self.namespace}/")):
                 return path
         raise UnknownMemory(name, self.namespace)
 
-    def find(self, name: str) -> tuple[Memory, bytes]:
-        """The memory that `name` names, read from its file, and the sha256 to base an edit on."""
+    def find(self, name: str, *, local: bool = True) -> tuple[Memory, bytes]:
+        """The memory that `name` names, read from its file, and the sha256 to base an edit on; `local` as above."""
         with self.turn:
-            return self.vault.read(self.cache.run(lambda: self.fresh_path_of(name)))
+            memory, digest = self.vault.read(self.cache.run(lambda: self.fresh_path_of(name, local=local)))
+        if memory.local_only and not local:  # since the look at its folder
+            raise UnknownMemory(name, self.namespace)
+        return memory, digest
 
-    def fresh_path_of(self, name: str) -> str:
+    def fresh_path_of(self, name: str, *, local: bool = True) -> str:
         """`path_of`, after a refresh."""
         self.refresh()
-        return self.path_of(name)
+        return self.path_of(name, local=local)
 
     def path_of_id(self, memory_id: str) -> str | None:
         """The path of a living memory with exactly this id, if there is one that can be read."""

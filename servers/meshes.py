@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections import OrderedDict
 
+from mesh import inputs
 from mesh.api import Mesh
+from mesh.errors import UnknownNamespace
+from mesh.scan import is_folder
 from mesh.settings import Settings
+from mesh.vault import Vault
 
 MOST_OPEN = 32  # each holds a database, a watch on the home and a mapped matrix
 
 
 class Meshes:
-    """Opens a namespace when it is first asked for, and closes the one unused for longest when there are many."""
+    """Opens a namespace when it is first asked for, and closes the one unused for longest when there are many.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    `local`: whether the server may tell of what must not leave this machine; each question may say it for itself.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, local: bool = True) -> None:
         self.settings = settings or Settings.from_environment()
+        self.local = local
         self._open: OrderedDict[str, Mesh] = OrderedDict()
         self._turn = threading.Lock()
 
-    def mesh(self, namespace: str | None = None, agent: str | None = None, *, must_exist: bool = False) -> Mesh:
+    def mesh(
+        self,
+        namespace: str | None = None,
+        agent: str | None = None,
+        *,
+        must_exist: bool = False,
+        local: bool | None = None,
+    ) -> Mesh:
         """The namespace asked for, as that author; the settings' ones for None.
 
         Raises `InvalidInput`, and with `must_exist` `UnknownNamespace`. The settings' own namespace always counts as
         existing: a server that has nothing yet answers with nothing.
         """
-        chosen = self.settings.namespace if namespace is None else namespace
-        author = self.settings.agent if agent is None else agent
-        wanted = Mesh(chosen, author, self.settings.home)  # checks both names; opens nothing
-        if must_exist and namespace is not None and wanted.namespace != self.settings.namespace.lower():
-            wanted.workspace.vault.require(wanted.namespace)
+        wanted = inputs.namespace(self.settings.namespace if namespace is None else namespace)
+        author = inputs.agent(self.settings.agent if agent is None else agent)
+        if must_exist and namespace is not None and wanted != self.settings.namespace.lower():
+            self._require(wanted, self.local if local is None else local)
         with self._turn:
-            opened = self._open.setdefault(wanted.namespace, wanted)
-            self._open.move_to_end(wanted.namespace)
+            opened = self._open.get(wanted) or Mesh(wanted, author, self.settings.home)  # looks at no file yet
+            self._open[wanted] = opened
+            self._open.move_to_end(wanted)
             unused = self._open.popitem(last=False)[1] if len(self._open) > MOST_OPEN else None
         if unused:
             unused.close()  # one that is still in use opens itself again
-        return opened.acting_as(wanted.agent_id)
+        return opened.acting_as(author)
+
+    def namespaces(self, *, local: bool | None = None) -> list[str]:
+        """The namespaces that there are, sorted; the settings' own one in any case."""
+        home, own = self.settings.home, self.settings.namespace.lower()
+        local = self.local if local is None else local
+        known = [name for name in Vault(home).namespaces() if local or is_folder(home, name)]
+        return sorted({own, *known})
+
+    def _require(self, namespace: str, local: bool) -> None:
+        if local:
+            Vault(self.settings.home).require(namespace)
+        elif not is_folder(self.settings.home, namespace):
+            known = self.namespaces(local=local)
+            closest = difflib.get_close_matches(namespace, known, n=1)
+            raise UnknownNamespace(namespace, known, closest[0] if closest else None)
 
     def warm_up(self) -> None:
         """Load the model, look at the default namespace's files, and watch them from now on."""

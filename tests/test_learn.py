@@ -390,3 +390,11 @@ def test_learning_makes_a_home_for_its_owner_only(tmp_path):
     assert home.stat().st_mode & 0o777 == 0o700
     assert (home / row["path"]).stat().st_mode & 0o777 == 0o600
     assert ".cache/" in (home / ".gitignore").read_text()
+
+
+def test_a_confidence_near_zero_is_written_in_plain_digits(mesh, home):
+    """A file may not have exponents: 0.00001 is read back as what was learned, and so is an update."""
+    learned = mesh.learn("Perhaps the moon is made of cheese", confidence=1e-5)
+    assert mesh.get(learned["memory_id"])["confidence"] == 1e-5
+    assert mesh.update(learned["memory_id"], confidence=2e-6)["confidence"] == 2e-6
+    assert not mesh.problems()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hashing import hashed, wordsonly, write
 
+from mesh import Mesh
 from mesh.errors import InvalidInput
 from mesh.index.filters import Filters
 from mesh.recall import recall
@@ -353,3 +354,12 @@ def test_meaning_finds_what_shares_no_word(mesh):
         mesh.learn(text)
     assert mesh.recall("when does billing happen?", 1)[0]["content"].startswith("Money")
     assert mesh.recall("food allergies", 1)[0]["content"].startswith("Priya")
+
+
+def test_a_receipt_for_others_counts_a_namespace_whose_name_looks_like_the_local_folder(home, without_model):
+    """`_` stands for itself: the files of `xlocal` are not those of `_local/`."""
+    with Mesh("xlocal", home=home) as mesh:
+        mesh.learn("The lamp is lit")
+        mesh.learn("The lamp is mine", local_only=True)
+        receipt = mesh.recall("lamp", include_local=False).receipt
+    assert receipt.scanned == 1

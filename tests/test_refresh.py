@@ -112,6 +112,14 @@ def test_a_deleted_file_is_never_served(home, mesh):
     assert paths(mesh) == ["shared/b.md"]
 
 
+def test_a_file_that_is_deleted_as_soon_as_it_was_learned_is_gone(home, mesh):
+    """The folder looks as it did at the last scan, but the cache does not."""
+    (home / "shared").mkdir()
+    assert mesh.count() == 0
+    (home / mesh.learn("The walrus sleeps at dawn")["path"]).unlink()
+    assert mesh.count() == 0
+
+
 def test_a_deleted_folder_is_gone_with_all_its_files(home, mesh):
     """A folder inside the namespace may be deleted like a file."""
     write(home, "shared/one/a.md", "the walrus")

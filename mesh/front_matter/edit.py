@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .document import Document, FrontMatterError, split
 from .parse import Fields, Value
 
-Change = str | Sequence[str] | None
+Change = str | Sequence[Value] | Mapping[str, Value] | None
 
 _SAFE_PLAIN = re.compile(r"[^\W_](?:[^:#\n]|:(?=\S)|(?<=\S)#)*(?<![\s:])\Z")
 _SAFE_ITEM = re.compile(r"[^\W_](?:[\w ./+@()-]*[\w./+@()-])?\Z")
@@ -33,7 +33,7 @@ _FLOW_ITEM = re.compile(r"""\s*('(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|[^,]+?)\s*(?:,|
 
 
 def edited(document: Document, changes: Mapping[str, Change]) -> Document:
-    """The document with `changes` made: a string or list sets a key, None drops it.
+    """The document with `changes` made: a string, list or mapping sets a key, None drops it.
 
     Raises `FrontMatterError` where that cannot be done without touching other lines.
     """
@@ -69,8 +69,12 @@ def _wanted(fields: Fields, changes: Mapping[str, Change]) -> dict[str, Value]:
         if value is None:
             wanted.pop(key, None)
         else:
-            wanted[key] = value if isinstance(value, str) else list(value)
+            wanted[key] = value if isinstance(value, str) else _value(value)
     return wanted
+
+
+def _value(value: Sequence[Value] | Mapping[str, Value]) -> Value:
+    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 def _checked(result: Document, wanted: dict[str, Value]) -> Document:
@@ -88,7 +92,7 @@ def _change(lines: list[_Line], fields: Fields, key: str, value: Change, newline
     """Make one change in `lines`. Changes come from the last key to the first, so earlier numbers stay right."""
     if key not in fields.lines:
         if value is not None:
-            lines.append(_Line(f"{key}: {_fresh(key, value)}", newline))
+            lines.append(_Line(f"{_quoted_if_needed(key, flow=False)}: {_fresh(key, value)}", newline))
         return
     start, stop = fields.lines[key], fields.ends[key] + 1
     first = lines[start]
@@ -98,12 +102,13 @@ def _change(lines: list[_Line], fields: Fields, key: str, value: Change, newline
         space = "" if match["key"].endswith(" ") else " "
         new = _in_style_of(match["value"], key, fields.values[key], value)
         lines[start] = first._replace(text=match["key"] + space + new + match["rest"])
-    elif isinstance(value, str) or not _rewrite_block_list(lines, start, stop, fields.values[key], value):
+    elif not _rewrite_block_list(lines, start, stop, fields.values[key], value):
         lines[start:stop] = [first._replace(text=f"{first.text.partition(':')[0]}: {_fresh(key, value)}")]
 
 
-def _rewrite_block_list(lines: list[_Line], start: int, stop: int, old: Value, new: Sequence[str]) -> bool:
+def _rewrite_block_list(lines: list[_Line], start: int, stop: int, old: Value, value: Change) -> bool:
     """Keep the lines of items that stay, and the comments; add new items at the same indentation."""
+    new = _words(value)
     item_lines = [number for number in range(start + 1, stop) if re.match(r" *- ", lines[number].text)]
     if not isinstance(old, list) or len(item_lines) != len(old) or not new or len(set(new)) != len(new):
         return False
@@ -124,27 +129,45 @@ def _rewrite_block_list(lines: list[_Line], start: int, stop: int, old: Value, n
     return True
 
 
-def _in_style_of(old: str, key: str, had: Value, value: str | Sequence[str]) -> str:
+def _words(value: Change) -> list[str]:
+    """The items of a list that has nothing but strings."""
+    items = value if isinstance(value, (list, tuple)) else ()
+    words = [item for item in items if isinstance(item, str)]
+    return words if len(words) == len(items) else []
+
+
+def _in_style_of(old: str, key: str, had: Value, value: str | Sequence[Value] | Mapping[str, Value]) -> str:
     """The value, quoted as the old one was; items of a flow list that stay keep their spelling."""
     if isinstance(value, str):
         if old.startswith("'") and "'" not in value and value.isprintable():
             return f"'{value}'"
         return _double_quoted(value) if old.startswith(('"', "'")) else _fresh(key, value)
+    if not (words := _words(value)):
+        return _flow(value)
     spelt: dict[str, str] = {}
     if old.startswith("[") and isinstance(had, list):
         tokens = _FLOW_ITEM.findall(old[1:-1])
         if len(tokens) == len(had):
             spelt = {item: token for item, token in zip(had, tokens, strict=True) if isinstance(item, str)}
-    return "[" + ", ".join(spelt.get(item) or _quoted_if_needed(item, flow=True) for item in value) + "]"
+    return "[" + ", ".join(spelt.get(item) or _quoted_if_needed(item, flow=True) for item in words) + "]"
 
 
-def _fresh(key: str, value: str | Sequence[str]) -> str:
+def _fresh(key: str, value: str | Sequence[Value] | Mapping[str, Value]) -> str:
     """The value as Mesh writes it: plain where every YAML reader sees the same string, quoted otherwise."""
     if not isinstance(value, str):
-        return "[" + ", ".join(_quoted_if_needed(item, flow=True) for item in value) + "]"
+        return _flow(value)
     if key in _TYPED_KEYS and re.fullmatch(r"[\w.:+-]+", value):
         return value
     return _quoted_if_needed(value, flow=False)
+
+
+def _flow(value: str | Sequence[Value] | Mapping[str, Value]) -> str:
+    if isinstance(value, str):
+        return _quoted_if_needed(value, flow=True)
+    if isinstance(value, Mapping):
+        pairs = (f"{_quoted_if_needed(key, flow=True)}: {_flow(one)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    return "[" + ", ".join(map(_flow, value)) + "]"
 
 
 def _quoted_if_needed(value: str, *, flow: bool) -> str:

@@ -36,6 +36,7 @@ class Cache:
         self._lock = home / ".locks" / "cache" / f"{namespace}.lock"
         self._manifest: Manifest | None = None
         self._identity: tuple[int, int] | None = None
+        self._was_nothing = False
         self._running = False
         self._matrices: dict[str, Matrix] = {}
         # Vectors made a moment ago for texts that are about to be indexed, by the texts' digests.
@@ -67,14 +68,20 @@ class Cache:
     def run(self, action: Callable[[], T]) -> T:
         """Do something with the cache; if it turns out to be damaged, make it again and do all of it once more.
 
-        So `action` begins with whatever refresh it needs. A run inside a run is part of the outer one.
+        The same if the namespace was moved away meanwhile, and its cache with it. So `action` begins with whatever
+        refresh it needs. A run inside a run is part of the outer one.
         """
         if self._running:
             return action()
         self._running = True
         try:
             self._reopen_if_replaced()
-            return self._tried(action)
+            try:
+                return self._tried(action)
+            except VaultUnavailable:
+                if not self._reopen_if_replaced():
+                    raise
+                return self._tried(action)
         except sqlite3.OperationalError as error:
             raise VaultUnavailable(str(error), place=str(self.folder), remedy="Try again in a moment") from error
         finally:
@@ -93,10 +100,14 @@ class Cache:
         with translated():
             return action()
 
-    def _reopen_if_replaced(self) -> None:
-        """Another process may have made the cache again: what is open here would then be a deleted file."""
-        if self._manifest is not None and self._manifest.writable and self._identity != self._identity_on_disk():
+    def _reopen_if_replaced(self) -> bool:
+        """Another process may have made the cache, or made it again: what is open here would then be nobody's."""
+        if self._manifest is None:
+            return False
+        replaced = self._identity != self._identity_on_disk() or (self._was_nothing and self._is_something())
+        if replaced:
             self.close()
+        return replaced
 
     def _identity_on_disk(self) -> tuple[int, int] | None:
         try:
@@ -119,7 +130,8 @@ class Cache:
 
     def _open(self) -> Manifest:
         path = self.folder / "manifest.db"
-        if not any(folder.is_dir() for folder in [*self._roots, self.folder]):
+        self._was_nothing = not self._is_something()
+        if self._was_nothing:
             return Manifest.open_copy(path)  # nothing is there yet: to look at it must not make folders
         try:
             self.folder.parent.mkdir(mode=0o700, exist_ok=True)
@@ -134,6 +146,9 @@ class Cache:
             if error.errno not in {errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
                 raise
             return Manifest.open_copy(path)
+
+    def _is_something(self) -> bool:
+        return any(folder.is_dir() for folder in [*self._roots, self.folder])
 
     def size_on_disk(self) -> int:
         """Bytes that the cache takes."""

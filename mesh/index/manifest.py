@@ -17,13 +17,16 @@ import json
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..memory import Memory, Problem
-from ..scan import Stamp
+from ..memory import Problem
+
+if TYPE_CHECKING:
+    from .file_row import FileRow
 
 SCHEMA_VERSION = 3
 BUSY_SECONDS = 30.0
@@ -107,7 +110,7 @@ class Manifest:
         with translated():
             db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
             try:
-                db.execute("PRAGMA journal_mode = WAL")
+                _use_wal(db)
                 db.execute("PRAGMA synchronous = NORMAL")
                 db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 _check_version(db)
@@ -160,9 +163,10 @@ class Manifest:
 
     @contextmanager
     def changing_files(self) -> Iterator[None]:
-        """A transaction that changes `files`."""
+        """A transaction that changes `files`. What they were at the last scan is nothing to go by then."""
         with self.transaction():
             self.set("generation", self.generation() + 1)
+            self.set("scan", b"")
             yield
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -181,14 +185,19 @@ class Manifest:
         """A number that changes when another connection commits."""
         return int(self.db.execute("PRAGMA data_version").fetchone()[0])
 
-    def put(self, row: FileRow) -> None:
-        """Insert or replace one file: its row, its words; its passages stay only if content and title did."""
-        ask = "SELECT file_id, embedded, text_digest, title FROM files WHERE path = ?"
-        old = self.db.execute(ask, (row.path,)).fetchone()
+    def put(self, row: FileRow, moved_from: str | None = None) -> None:
+        """Insert or replace one file: its row, its words; its passages stay only if content and title did.
+
+        A file that had the path `moved_from` takes that row over.
+        """
+        ask = "SELECT file_id, embedded, text_digest, title FROM files WHERE path IN (?, ?) ORDER BY path <> ?"
+        old, *more = self.db.execute(ask, (row.path, moved_from, row.path)).fetchall() or [None]
         embedded = 0
         if old:
             embedded = old[1] if old[2:] == (row.text_digest, row.title) else 0
             self._drop(old[0], passages=not embedded)
+        for other in more:
+            self._drop(other[0], passages=True)
         cursor = self.db.execute(
             f"INSERT INTO files VALUES (?, ?, {', '.join('?' * len(row.columns))}, ?)",
             (old[0] if old else None, row.path, *row.columns, embedded),
@@ -220,6 +229,19 @@ class Manifest:
         return [Problem(path, *one) for path, problems in rows for one in json.loads(problems)]
 
 
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log. For this alone SQLite does not wait while others make the same switch."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if (error.sqlite_errorcode or 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
 def _check_version(db: sqlite3.Connection) -> None:
     """Make the tables of an empty database. Raises `CacheDamaged` for one of another version."""
     version = _version(db)
@@ -238,48 +260,3 @@ def _check_version(db: sqlite3.Connection) -> None:
 
 def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-class FileRow:
-    """One file as the manifest keeps it: the columns of `files` between `path` and `embedded`, and its words."""
-
-    __slots__ = ("columns", "path", "supersedes", "text_digest", "title", "words")
-
-    def __init__(
-        self,
-        path: str,
-        state: int,
-        stamp: Stamp,
-        settled: bool,
-        digest: bytes | None,
-        memory: Memory | None = None,
-        *,
-        text_digest: bytes | None = None,
-        about: str = "",
-        problems: Iterable[Problem] = (),
-    ) -> None:
-        noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
-        known = _known_keys(memory) if memory else (None,) * 11
-        self.path, self.text_digest, self.title = path, text_digest, memory.title if memory else None
-        self.supersedes = memory.supersedes if memory else ()
-        self.words = (memory.content, about) if memory and state == SERVED else None
-        self.columns = (state, *stamp, settled, digest, *known, text_digest, json.dumps(noted) if noted else "")
-
-
-def _known_keys(memory: Memory) -> tuple[object, ...]:
-    def seconds(moment: datetime | None) -> float | None:
-        return moment.timestamp() if moment else None
-
-    return (
-        memory.id,
-        memory.type,
-        f"\n{chr(10).join(memory.tags).casefold()}\n" if memory.tags else "",
-        memory.agent,
-        seconds(memory.born),
-        seconds(memory.fades_from),
-        memory.confidence,
-        seconds(memory.expires),
-        memory.local_only,
-        memory.source,
-        memory.title,
-    )

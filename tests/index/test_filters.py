@@ -6,8 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mesh.index.file_row import FileRow
 from mesh.index.filters import _EFFECTIVE, Filters
-from mesh.index.manifest import FileRow, Manifest
+from mesh.index.manifest import Manifest
 from mesh.memory import STALE_BELOW, Memory, new_id
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from mesh import codec
 from mesh.index import lexical
+from mesh.index.file_row import FileRow
 from mesh.index.filters import Filters
 from mesh.index.lexical import MAX_TERMS, STOP_WORDS, about, date_words, match_expression, terms
-from mesh.index.manifest import FileRow, Manifest
+from mesh.index.manifest import Manifest
 
 
 @pytest.fixture

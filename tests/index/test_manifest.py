@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from mesh import codec
+from mesh.index.file_row import FileRow
 from mesh.index.manifest import (
     EMPTY,
     REFUSED,
@@ -13,7 +14,6 @@ from mesh.index.manifest import (
     UNREADABLE,
     CacheDamaged,
     CacheReadOnly,
-    FileRow,
     Manifest,
     translated,
 )

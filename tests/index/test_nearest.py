@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh import codec
+from mesh.index.file_row import FileRow
 from mesh.index.filters import Filters
-from mesh.index.manifest import FileRow, Manifest
+from mesh.index.manifest import Manifest
 from mesh.index.nearest import Near, Nearest
 from mesh.index.vectors import Matrix
 
