@@ -582,7 +582,7 @@ def test_what_cannot_be_watched_is_polled(home, mesh, monkeypatch, caplog, why):
     told = Feed(home, poll=why == "asked for")
     with caplog.at_level(logging.WARNING, "mesh"):
         reader = Reader(told, home)
-        assert threading.active_count() == before + 1
+        wait_until(lambda: threading.active_count() == before + 1)
         mesh.update(memory_id, content="Otters sleep on their backs")
         assert reader.told() == [("changed", memory_id)]
         reader.subscription.close()
