@@ -90,6 +90,7 @@ def _embed(workspace: Workspace, progress: Progress | None) -> None:
         total = workspace.pending()
         if total:
             workspace.embed_all((lambda count: progress("embedded", count, total)) if progress else None)
+            workspace.refresh()  # by now the files are old enough to be trusted unread, and the next recall is quick
 
 
 class _Import:
