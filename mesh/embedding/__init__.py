@@ -39,8 +39,9 @@ def load_embedder(model: str, *, model_path: Path | None, hub_cache: Path, model
 def _minilm(folder: Path, _stamp: tuple[int, ...]) -> Embedder:
     """The default model of a folder, loaded once a process: every namespace that is open shares it."""
     from mesh.embedding.minilm import MiniLM
+    from mesh.embedding.together import Together
 
-    return MiniLM(folder)
+    return Together(MiniLM(folder))
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
