@@ -37,7 +37,7 @@ def about(memory: Memory) -> str:
     parts = [memory.title, memory.type, *memory.tags, memory.agent, memory.source]
     if memory.born:
         parts.append(date_words(memory.born))
-    if not _MADE_NAME.search(memory.path):
+    if not (_MADE_NAME.search(memory.path) or f"--{memory.id[:12]}" in memory.path):
         parts.append(PurePosixPath(memory.path).stem)
     parts += PurePosixPath(memory.path).parts[1:-1]
     return " ".join(part for part in parts if part)

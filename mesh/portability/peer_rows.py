@@ -28,7 +28,8 @@ def memory(row: Mapping[str, object]) -> Memory:
         updated=updated,
         confidence=fields.confidence(row.get("confidence")),
         expires=expires,
-        source=_secret_place(row.get("secret_ref")),
+        # `source` is no key of the peer's: who makes its export format for Mesh says with it what belongs together.
+        source=fields.word(row.get("source"), "source") or _secret_place(row.get("secret_ref")),
         local_only=fields.truth(row.get("local_only")),
     )
 

@@ -115,6 +115,8 @@ def test_a_name_that_mesh_made_is_not_searchable():
     memory = codec.read(b"text", "n/some-slug--01kb2x7m9q4d.md")
     assert "slug" not in about(memory)
     assert "slug" in about(codec.read(b"text", "n/some-slug.md"))
+    imported = codec.read(b"---\nid: conv-26-d1-1\n---\ntext", "n/some-slug--conv-26-d1-1.md")
+    assert "slug" not in about(imported)  # with an id of another program's making
 
 
 def test_a_word_in_the_text_counts_more_than_one_about_it(manifest):

@@ -79,6 +79,15 @@ def test_what_the_peer_exports_is_read(tmp_path, row):
     assert (memory.updated, memory.expires, dict(memory.extra)) == (None, None, {})
 
 
+def test_a_source_in_the_peers_format_is_kept(tmp_path):
+    """It says which memories belong together, such as those of one conversation."""
+    row = {"id": "conv-26-d1-1", "content": "Hey Mel", "memory_type": "context", "source": "conv-26/session-1"}
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps({"mesh_version": "0.8.3", "memories": [row]}))
+    (record,) = mesh_json.read(path)
+    assert record.memory.source == "conv-26/session-1"
+
+
 def test_a_life_counts_from_its_renewal(tmp_path):
     """`ttl_days` from `decay_start_at`, which is when the memory was last confirmed."""
     renewed = one(tmp_path, PEER_083 | {"ttl_days": 2.5, "decay_start_at": "2026-02-10T00:00:00+00:00"}).memory
