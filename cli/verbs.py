@@ -42,7 +42,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Keep in order": {
         "reindex": Verb("upkeep", "reindex", "Embed what is pending; --all makes the cache again"),
         "doctor": Verb("upkeep", "doctor", "Check files, cache and model; changes nothing by itself"),
-        "model": Verb("models", "app", "Show or fetch the embedding model"),
+        "eval": Verb("evaluating", "evaluate", "Score recall on questions whose answers are known"),
+        "model": Verb("models", "app", "Show, choose, fetch or forget embedding models"),
         "completion": Verb("completion", "completion", "Print the completion script of your shell"),
     },
 }

@@ -14,23 +14,16 @@ from .errors import InvalidInput
 from .front_matter.edit import Change
 from .index.filters import Filters
 from .learn import learn, new_memory
+from .listing import listed
 from .memory import Problem, decimal, iso
-from .recall import listed, recall
-from .rows import hit_row, learned_row, memory_row
+from .recall import recall
+from .rows import Results, Row, learned_row, memory_row, result_rows
 from .settings import Settings
 from .status import status
 from .workspace import Receipt, Workspace
 
 if TYPE_CHECKING:
-    from .embedding.protocol import Embedder
-
-Row = dict[str, Any]
-
-
-class Results(list[Row]):
-    """Rows, best first, with the receipt of what they were made from."""
-
-    receipt: Receipt | None = None
+    from .embedding.protocol import Embedder, Reranker
 
 
 class Mesh:
@@ -42,7 +35,7 @@ class Mesh:
 
     `namespace`: `MESH_NAMESPACE`, else "shared". `agent_id`: `MESH_AGENT_ID`, else "agent". `home`: `MESH_HOME`, else
     `~/.mesh`. A namespace comes into being when something is learned in it; until then it is empty, unless
-    `must_exist` asks for `UnknownNamespace`. `embedder`: another than the settings name, see
+    `must_exist` asks for `UnknownNamespace`. `embedder`, `reranker`: others than the settings name, see
     `mesh.embedding.protocol`. Threads may share one `Mesh`. Every method raises `MeshError`.
     """
 
@@ -54,6 +47,7 @@ class Mesh:
         *,
         must_exist: bool = False,
         embedder: Embedder | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         settings = Settings.from_environment()
         if home is not None:
@@ -62,7 +56,7 @@ class Mesh:
             settings = replace(settings, home=Path(home).expanduser().absolute())
         self.namespace = inputs.namespace(settings.namespace if namespace is None else namespace)
         self.agent_id = inputs.agent(settings.agent if agent_id is None else agent_id)
-        self.workspace = Workspace(settings, self.namespace, embedder)
+        self.workspace = Workspace(settings, self.namespace, embedder, reranker)
         if must_exist:
             self.workspace.vault.require(self.namespace)
 
@@ -134,7 +128,7 @@ class Mesh:
         until: str | datetime | None = None,
         include_local: bool = True,
     ) -> Results:
-        """The memories that answer `query`, best first, from the files as they are now. `count` is another `n`."""
+        """The memories nearest to `query`, best first, from the files as they are now. `count` is another `n`."""
         now = datetime.now(UTC)
         filters = Filters.checked(
             now=now,
@@ -150,9 +144,7 @@ class Mesh:
         found = recall(
             self.workspace, query, n=n if count is None else count, min_similarity=min_similarity, filters=filters
         )
-        results = Results(hit_row(hit, now) for hit in found.hits)
-        results.receipt = found.receipt
-        return results
+        return result_rows(found, now)
 
     def context(
         self,
@@ -174,7 +166,8 @@ class Mesh:
         if query is None or not query.strip():
             rows = self.inspect(count, min_confidence=min_confidence, **chosen)
         else:
-            rows = self.recall(query, count, min_confidence=min_confidence, **chosen)
+            found = self.recall(query, count, min_confidence=min_confidence, **chosen)
+            rows = found if found.answered else []
         text, shown = context.render(rows, format, self.namespace)
         return {"context": text, "memory_count": shown}
 

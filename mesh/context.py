@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from .errors import InvalidInput
 
@@ -46,7 +45,16 @@ def about(row: Row) -> str:
         facts.append("stale")
     if row.get("superseded_by"):
         facts.append(f"superseded by {row['superseded_by']}")
+    if row.get("same_as"):
+        facts.append(said_again(row["same_as"]))
     return " · ".join(fact for fact in facts if fact)
+
+
+def said_again(same: Sequence[str], most: int = 3) -> str:
+    """`+2 that say the same: 01kb2x7m9q4dk2wc, 01kb2x8a5h3m1c7e`. `most`: of them are named."""
+    verb, more = "says" if len(same) == 1 else "say", ", ..." if len(same) > most else ""
+    named = ", ".join(" ".join(one.split()) for one in same[:most])  # a path may hold anything
+    return f"+{len(same)} that {verb} the same: {named}{more}"
 
 
 def _text_of(row: Row) -> str:
@@ -70,6 +78,8 @@ def _plain(rows: Sequence[Row], namespace: str) -> str:
 
 
 def _xml(rows: Sequence[Row], namespace: str) -> str:
+    from xml.sax.saxutils import escape, quoteattr  # it brings urllib, which takes longer than a recall
+
     lines = [f"<memories namespace={quoteattr(namespace)} note={quoteattr(NOTICE)}>"]
     for row in rows:
         lines.append(f"  <memory id={quoteattr(row['id'])} about={quoteattr(about(row))}>")

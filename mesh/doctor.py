@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from .errors import ModelUnavailable
 from .files import is_temporary
-from .index.manifest import SERVED, CacheDamaged, translated
+from .index.damage import CacheDamaged, translated
+from .index.manifest import SERVED
 from .refresh import Refresh
 from .vault import roots
 from .workspace import Workspace
@@ -64,13 +64,8 @@ def _home(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _model(workspace: Workspace) -> Iterator[Finding]:
-    try:
-        missing = workspace.embedder is None
-    except ModelUnavailable as error:
-        yield Finding("model", error.place, error.cause, error.remedy)
-        return
-    if missing:
-        yield Finding("model", "model", "there is none here, so recall goes by words only", "Run: mesh model pull")
+    if problem := workspace.model_problem:
+        yield Finding("model", problem.place, problem.cause, problem.remedy)
 
 
 def _files(workspace: Workspace) -> Iterator[Finding]:
@@ -155,15 +150,13 @@ def _cache_damage(workspace: Workspace) -> str | None:
     try:
         with translated():
             found = db.execute("PRAGMA integrity_check").fetchone()[0]
-            if workspace.cache.writable:
-                db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
             if workspace.embedder is not None:
                 workspace.cache.matrix(workspace.embedder).verify()
+            wrong = Refresh(workspace.vault, workspace.namespace, workspace.cache).wrong_rows()
     except CacheDamaged as damage:
         return str(damage)
     except sqlite3.DatabaseError as error:
         return str(error)
     if found != "ok":
         return str(found)
-    wrong = Refresh(workspace.vault, workspace.namespace, workspace.cache).wrong_rows()
     return f"it says otherwise than the files, such as {wrong[0]}" if wrong else None

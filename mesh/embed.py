@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import codec
 from .errors import MalformedMemory
 from .files import sha256
+from .index import authors, models
 from .index.cache import Cache
 from .index.manifest import SERVED
 from .memory import Memory
@@ -37,47 +38,48 @@ class Passage:
         return sha256(self.text.encode("utf-8"))
 
 
-def passages(memory: Memory, embedder: Embedder) -> list[Passage]:
-    """What is embedded of a memory: its content under its title, in overlapping parts if it is long."""
-    prefix = f"{memory.title}\n" if memory.title else ""
+def passages(memory: Memory, embedder: Embedder, *, authors_differ: bool) -> list[Passage]:
+    """What is embedded of a memory: its content under its title, in overlapping parts if it is long.
+
+    Where several authors speak in its source, such as a conversation, it matters who says something. Elsewhere the
+    same name before every text would only make all of them more alike.
+    """
+    author = f"{memory.agent}: " if memory.agent and authors_differ else ""
+    prefix = (f"{memory.title}\n" if memory.title else "") + author
     spans = embedder.split(memory.content, prefix)
     return [Passage(start, stop, prefix + memory.content[start:stop]) for start, stop in spans]
 
 
 def pending(cache: Cache, embedder: Embedder) -> int:
     """How many memories have no vectors of this embedder yet."""
-    matrix, db = cache.matrix(embedder), cache.manifest.db
+    matrix = cache.matrix(embedder)
     matrix.rows()
-    found = 0
-    for side in ("<", ">"):  # two ranges of the index, both empty as a rule; "<>" would look at every file
-        any_there = f"FROM files WHERE state = {SERVED} AND embedded {side} ?"
-        if db.execute(f"SELECT 1 {any_there} LIMIT 1", (matrix.model or -1,)).fetchone():
-            found += int(db.execute(f"SELECT count(*) {any_there}", (matrix.model or -1,)).fetchone()[0])
-    return found
+    return models.count_waiting(cache.manifest, matrix.model)
 
 
 def embed_pending(
-    vault: Vault, cache: Cache, embedder: Embedder, progress: Callable[[int], None] | None = None
+    vault: Vault,
+    cache: Cache,
+    embedder: Embedder,
+    progress: Callable[[int], None] | None = None,
+    *,
+    batch: int = BATCH,
 ) -> None:
     """Embed all that is pending, batch by batch; each is kept at once, so that an interruption loses one batch.
 
     `progress(n)` is told how many memories each batch dealt with. A file that changed since the last refresh is
     left to the next one.
     """
-    after = 0
+    after, matrix = 0, cache.matrix(embedder)
     while True:
-        cache.matrix(embedder).rows()
-        batch = cache.manifest.db.execute(
-            "SELECT file_id, path, digest FROM files WHERE state = ? AND embedded <> ? AND file_id > ?"
-            " ORDER BY file_id LIMIT ?",
-            (SERVED, cache.matrix(embedder).model or -1, after, BATCH),
-        ).fetchall()
-        if not batch:
+        matrix.rows()
+        some = models.some_waiting(cache.manifest, matrix.model, after=after, limit=batch)
+        if not some:
             return
-        after = batch[-1][0]
-        _embed_files(vault, cache, embedder, batch)
+        after = some[-1][0]
+        _embed_files(vault, cache, embedder, some)
         if progress:
-            progress(len(batch))
+            progress(len(some))
 
 
 def embed_file(vault: Vault, cache: Cache, embedder: Embedder, path: str) -> None:
@@ -91,23 +93,27 @@ def embed_file(vault: Vault, cache: Cache, embedder: Embedder, path: str) -> Non
 
 def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[tuple[int, str, bytes]]) -> None:
     parts: dict[tuple[int, bytes], list[Passage]] = {}
+    authors_differ: dict[str, bool] = {}
     for file_id, path, digest in rows:
         try:
             data = vault.bytes_of(path)
-            if sha256(data) == digest:
-                parts[file_id, digest] = passages(codec.read(data, path), embedder)
+            if sha256(data) != digest:
+                continue
+            memory = codec.read(data, path)
         except (OSError, MalformedMemory):
             continue  # it changed since the refresh; the next one deals with it
+        differ = authors_differ.setdefault(memory.source, authors.several(cache.manifest.db, memory.source))
+        parts[file_id, digest] = passages(memory, embedder, authors_differ=differ)
     matrix = cache.matrix(embedder)
     texts = {passage.digest: passage.text for several in parts.values() for passage in several}
     vectors = _vectors(cache, embedder, texts)
     with cache.manifest.transaction() as db:
         matrix.append(vectors)
+        if any(authors.several(db, source) is not differ for source, differ in authors_differ.items()):
+            return  # another author spoke meanwhile; the vectors are kept, what they are of is found anew
         for (file_id, digest), several in parts.items():
-            done = db.execute(
-                "UPDATE files SET embedded = ? WHERE file_id = ? AND digest = ?", (matrix.model, file_id, digest)
-            )
-            if done.rowcount:
+            if db.execute("SELECT 1 FROM files WHERE file_id = ? AND digest = ?", (file_id, digest)).fetchone():
+                db.execute("DELETE FROM waiting WHERE model = ? AND file_id = ?", (matrix.model, file_id))
                 db.execute("DELETE FROM passages WHERE model = ? AND file_id = ?", (matrix.model, file_id))
                 db.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)",
@@ -118,7 +124,8 @@ def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[
 def _vectors(cache: Cache, embedder: Embedder, texts: dict[bytes, str]) -> dict[bytes, NDArray[np.float32]]:
     """Vectors of the texts that have none in the cache."""
     missing = cache.matrix(embedder).missing(list(texts))
-    vectors = {digest: cache.fresh_vectors.pop(digest) for digest in missing if digest in cache.fresh_vectors}
+    fresh, key = cache.fresh_vectors, embedder.key
+    vectors = {digest: fresh.pop((key, digest)) for digest in missing if (key, digest) in fresh}
     rest = [digest for digest in missing if digest not in vectors]
     if rest:
         vectors |= zip(rest, embedder.embed([texts[digest] for digest in rest]), strict=True)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from . import contrary, embed, inputs
 from .errors import MeshError
 from .files import sha256
-from .index import lexical
+from .index import authors
 from .index.filters import Filters
+from .index.lexical import Matches
 from .index.nearest import Nearest
+from .index.question import Question
 from .memory import Memory, new_id
 from .trash import Trashed
 from .workspace import Workspace
@@ -145,10 +147,12 @@ def _conflict(workspace: Workspace, memory: Memory) -> Conflict | None:
 
 def _near(workspace: Workspace, memory: Memory) -> list[tuple[str, float | None]]:
     """Paths of the nearest memories that the new one may be told of: by meaning, or by words without a model."""
-    manifest, embedder = workspace.cache.manifest, workspace.embedder
+    embedder = workspace.embedder
     where, values = ("", list[object]()) if memory.local_only else Filters(local=False).where()
     if embedder is None:
-        words = lexical.best(manifest, lexical.terms(memory.content), COMPARED, where, values)
+        question = Question.plain(memory.content)
+        with workspace.cache.manifest.reading():
+            words = Matches(workspace.cache.lexicon, question).best(COMPARED, where, values)
         return [(path, None) for path in _paths(workspace, list(words)).values()]
     near = _nearest(workspace, embedder, memory).best(COMPARED, "" if memory.local_only else where, values)
     kept = {key: one.cosine for key, one in near.items() if one.cosine >= contrary.MIN_COSINE}
@@ -157,9 +161,11 @@ def _near(workspace: Workspace, memory: Memory) -> list[tuple[str, float | None]
 
 def _nearest(workspace: Workspace, embedder: Embedder, memory: Memory) -> Nearest:
     """Embed the new text, keeping the vectors for when its file is indexed."""
-    parts = embed.passages(memory, embedder)
+    differ = authors.several(workspace.cache.manifest.db, memory.source, memory.agent)
+    parts = embed.passages(memory, embedder, authors_differ=differ)
     vectors = embedder.embed([part.text for part in parts])
-    workspace.cache.fresh_vectors = {part.digest: vector for part, vector in zip(parts, vectors, strict=True)}
+    made = zip(parts, vectors, strict=True)
+    workspace.cache.fresh_vectors = {(embedder.key, part.digest): vector for part, vector in made}
     return Nearest(workspace.cache.manifest, workspace.cache.matrix(embedder), vectors[0])
 
 

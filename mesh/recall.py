@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from . import codec, inputs, ranking
-from .errors import MalformedMemory
-from .index import lexical
+from . import folding, inputs, listing, ranking, relevance
+from .candidates import Candidate, Candidates, Meaning
+from .index import superseded
 from .index.filters import Filters
-from .index.nearest import Near, Nearest
+from .index.question import Question
 from .memory import Memory
+from .reranking import TOP
 from .workspace import Receipt, Workspace
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+_MOST_WIDENED = 4_000  # candidates a side, where what is found says the same over and over
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A memory that answers, and why. `similarity` is the cosine, None where there is no vector."""
+    """A memory that answers, and why. `similarity` is the cosine, None where there is no vector.
+
+    `same`: what names the others that say the same, which are no hits of their own.
+    """
 
     memory: Memory
     score: float
@@ -29,28 +31,32 @@ class Hit:
     bm25: float
     meaning_part: float
     words_part: float
+    neighbours_part: float
+    time_part: float
     matched: tuple[str, ...]
     passage: str
     superseded_by: str | None
+    same: tuple[str, ...] = ()
+    rerank_score: float | None = None  # the order is by it where there is one
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """The answer: hits, best first, and what they were made from."""
+    """The answer: hits, best first, what they were made from, and whether any of them seems to be one.
+
+    `answered` is False where there are no hits, or none that `relevance` takes for an answer, of which `signals` it
+    judges; it is True where it cannot tell: for want of vectors or of a model that it knows, or because the caller
+    asked for a phrase or a similarity.
+    """
 
     query: str
     hits: tuple[Hit, ...]
     receipt: Receipt
+    answered: bool
+    signals: relevance.Signals
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    file_id: int
-    path: str
-    superseded_by: str | None
-    scored: ranking.Scored
-    near: Near | None
-    bm25: float
+_Same = list[tuple[Candidate, Memory]]  # what says the same, the best of it first
 
 
 def recall(
@@ -60,81 +66,97 @@ def recall(
 
     With `min_similarity` above 0 a memory without a vector does not count: nothing is known of its similarity.
     """
-    asked, wanted = inputs.query(query), inputs.count(n)
-    floor = inputs.fraction(min_similarity, "min_similarity", low=-1.0)
-    narrowed = filters or Filters()
-    embedder = workspace.embedder
-    question = embedder.embed([asked])[0] if embedder else None  # before the turn is taken: it is the slowest part
+    text, floor = inputs.query(query), inputs.fraction(min_similarity, "min_similarity", low=-1.0)
+    question, embedder, reranker = Question.read(text), workspace.embedder, workspace.reranking.reranker()
+    # Before the turn is taken: it is the slowest part.
+    meaning = Meaning(embedder, embedder.embed_questions([question.text])[0]) if embedder else None
+    asked = _Asked(text, question, meaning, filters or Filters(), inputs.count(n), TOP if reranker else 0, floor)
     with workspace.turn:
-        return workspace.cache.run(lambda: _Recall(workspace, asked, question, narrowed).answer(wanted, floor))
+        found = workspace.cache.run(lambda: _answer(workspace, asked))
+    return workspace.reranking.applied(found, question.text, reranker, asked.n) if reranker else found
+
+
+class _Asked(NamedTuple):
+    """What is asked for: `n` hits, and `at_least` so many for a reranker, that are as near as `floor`."""
+
+    text: str
+    question: Question
+    meaning: Meaning | None
+    filters: Filters
+    n: int
+    at_least: int
+    floor: float
+
+
+def _answer(workspace: Workspace, asked: _Asked) -> Recalled:
+    scanned, done = workspace.refresh()
+    pending = workspace.embed_now()
+    with workspace.cache.manifest.reading():
+        this = _Recall(workspace, asked)
+        hits, signals = this.hits()
+        unheld = () if hits else asked.question.phrases
+        if unheld:
+            this = _Recall(workspace, asked._replace(question=replace(asked.question, phrases=())))
+            hits, signals = this.hits()
+        receipt = workspace.receipt(scanned, done, pending, local=asked.filters.local)
+        answered = bool(hits) and (pending > 0 or asked.floor > 0 or this.answered(signals))
+        return Recalled(asked.text, hits, replace(receipt, unheld=unheld), answered, signals)
 
 
 class _Recall:
-    def __init__(
-        self, workspace: Workspace, query: str, question: NDArray[np.float32] | None, filters: Filters
-    ) -> None:
-        self._workspace, self._query, self._question, self._filters = workspace, query, question, filters
-        self._words = lexical.terms(query)
+    """One question at a namespace that was refreshed. To be made and asked within one `Manifest.reading`."""
 
-    def answer(self, n: int, floor: float) -> Recalled:
-        scanned, done = self._workspace.refresh()
-        pending = self._workspace.embed_now()
-        winners: list[tuple[_Candidate, Memory]] = []
-        for candidate in self._ranked(max(ranking.CANDIDATES, 2 * n)):
+    def __init__(self, workspace: Workspace, asked: _Asked) -> None:
+        self._workspace, self._asked, self._filters = workspace, asked, asked.filters
+        self._candidates = Candidates(workspace.cache, asked.question, asked.meaning, asked.filters)
+        self._superseded: dict[int, str] = {}
+
+    def hits(self) -> tuple[tuple[Hit, ...], relevance.Signals]:
+        """The best, and what tells whether there is an answer among the candidates."""
+        limit = max(ranking.CANDIDATES, 2 * self._asked.n)
+        ranked = self._candidates.ranked(limit)
+        signals = self._candidates.signals(ranked[: relevance.LOOKED_AT])
+        return self._hits(self._winners(ranked, limit)), signals
+
+    def answered(self, signals: relevance.Signals) -> bool:
+        below: float | None = getattr(self._asked.meaning and self._asked.meaning.embedder, "unrelated_below", None)
+        certain = self._asked.question.phrases or self._candidates.of_a_time_alone
+        return below is None or bool(certain) or signals.answer(below)
+
+    def _winners(self, ranked: Sequence[Candidate], limit: int) -> list[_Same]:
+        """The best, each with what says the same; where that is so much that too few are left, of more."""
+        n = max(self._asked.n, self._asked.at_least)
+        winners = self._folded(ranked, n)
+        while len(winners) < n and len(ranked) >= limit and any(len(same) > 1 for same in winners):
+            limit *= 4
+            if limit > _MOST_WIDENED:
+                break
+            ranked = self._candidates.ranked(limit)
+            winners = self._folded(ranked, n)
+        return winners
+
+    def _folded(self, ranked: Sequence[Candidate], n: int) -> list[_Same]:
+        of = [candidate.file_id for candidate in ranked]
+        self._superseded = superseded.by(self._workspace.cache.manifest, of, local=self._filters.local)
+
+        def says(one: tuple[Candidate, Memory]) -> Hashable:
+            return folding.what_it_says(one[1], self._filters.now, superseded=one[0].file_id in self._superseded)
+
+        return folding.folded(self._admitted(ranked), n, says)
+
+    def _admitted(self, ranked: Sequence[Candidate]) -> Iterator[tuple[Candidate, Memory]]:
+        """Those that are near enough and have the phrases, read one by one."""
+        floor = self._asked.floor
+        for candidate in ranked:
             if floor > 0 and (candidate.near is None or candidate.near.cosine < floor):
                 continue
-            if memory := self._read(candidate):
-                winners.append((candidate, memory))
-            if len(winners) == n:
-                break
-        receipt = self._workspace.receipt(scanned, done, pending, local=self._filters.local)
-        return Recalled(self._query, self._hits(winners), receipt)
+            memory = listing.read(self._workspace, candidate.path, self._filters)
+            if memory and self._asked.question.admits(f"{memory.title}\n{memory.content}"):
+                yield candidate, memory
 
-    def _ranked(self, limit: int) -> list[_Candidate]:
-        """The union of both sides' best, each with both true scores, in order."""
-        where, values = ("", list[object]()) if self._filters.admits_all else self._filters.where()
-        bm25 = lexical.best(self._workspace.cache.manifest, self._words, limit, where, values)
-        cosines: dict[int, Near] = {}
-        embedder = self._workspace.embedder
-        if embedder is not None and self._question is not None:
-            nearest = Nearest(self._workspace.cache.manifest, self._workspace.cache.matrix(embedder), self._question)
-            cosines = nearest.best(limit, where, values)
-            bm25 |= lexical.scores(self._workspace.cache.manifest, self._words, cosines.keys() - bm25.keys())
-            cosines |= nearest.of(bm25.keys() - cosines.keys())
-        by_meaning = {file_id: near.cosine for file_id, near in cosines.items()}
-        order = ranking.fused(by_meaning, bm25, cosines.keys() | bm25.keys())
-        return self._with_ties_broken(order, cosines, bm25)
-
-    def _with_ties_broken(
-        self, order: Sequence[ranking.Scored], cosines: dict[int, Near], bm25: dict[int, float]
-    ) -> list[_Candidate]:
-        """Equal scores go by confidence, then by age, the younger first, then by path."""
-        if not order:
-            return []
-        rows = self._workspace.cache.manifest.db.execute(
-            "SELECT file_id, path, confidence, born,"
-            " (SELECT n.id FROM supersedes s JOIN files n USING (file_id)"
-            f"  WHERE s.id = files.id AND n.local_only <= {int(self._filters.local)} LIMIT 1)"
-            f" FROM files WHERE file_id IN ({', '.join('?' * len(order))})",
-            [one.key for one in order],
-        )
-        known = {row[0]: row[1:] for row in rows}
-        ties = {key: (-confidence, -(born or 0.0), path) for key, (path, confidence, born, _) in known.items()}
-        ranked = sorted(
-            (one for one in order if one.key in known), key=lambda one: (-round(one.score, 9), ties[one.key])
-        )
-        return [
-            _Candidate(one.key, known[one.key][0], known[one.key][3], one, cosines.get(one.key), bm25.get(one.key, 0.0))
-            for one in ranked
-        ]
-
-    def _read(self, candidate: _Candidate) -> Memory | None:
-        """A winner from its file: text never comes from the cache. None if it has gone, or turned local, since."""
-        return _read(self._workspace, candidate.path, self._filters)
-
-    def _hits(self, winners: Sequence[tuple[_Candidate, Memory]]) -> tuple[Hit, ...]:
-        files = [candidate.file_id for candidate, _ in winners]
-        matched = lexical.matched(self._workspace.cache.manifest, self._words, files)
+    def _hits(self, winners: Sequence[_Same]) -> tuple[Hit, ...]:
+        files = [same[0][0].file_id for same in winners]
+        matched = self._candidates.matched(files)
         return tuple(
             Hit(
                 memory=memory,
@@ -143,40 +165,12 @@ class _Recall:
                 bm25=candidate.bm25,
                 meaning_part=candidate.scored.cosine_part,
                 words_part=candidate.scored.bm25_part,
+                neighbours_part=candidate.scored.lent_part,
+                time_part=candidate.scored.time_part,
                 matched=tuple(matched[candidate.file_id]),
                 passage=candidate.near.passage_of(memory.content) if candidate.near else memory.content,
-                superseded_by=candidate.superseded_by,
+                superseded_by=self._superseded.get(candidate.file_id),
+                same=tuple(folding.name_beside(other, memory) for _, other in others),
             )
-            for candidate, memory in winners
+            for (candidate, memory), *others in winners
         )
-
-
-def listed(
-    workspace: Workspace, *, filters: Filters | None = None, limit: int = 20, offset: int = 0
-) -> tuple[list[Memory], int]:
-    """Memories by age, the youngest first, and how many there are in all."""
-    chosen = filters or Filters()
-    with workspace.turn:
-        return workspace.cache.run(lambda: _listed(workspace, chosen, limit, offset))
-
-
-def _listed(workspace: Workspace, filters: Filters, limit: int, offset: int) -> tuple[list[Memory], int]:
-    workspace.refresh()
-    where, values = filters.where()
-    db = workspace.cache.manifest.db
-    total = db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
-    paths = db.execute(
-        f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
-        [*values, limit, offset],
-    ).fetchall()
-    found = [memory for (path,) in paths if (memory := _read(workspace, path, filters))]
-    return found, int(total)
-
-
-def _read(workspace: Workspace, path: str, filters: Filters) -> Memory | None:
-    """The memory of a file; None if, since it was looked at, it has gone, broke, or may no longer be told of."""
-    try:
-        memory = codec.read(workspace.vault.bytes_of(path), path)
-    except (OSError, MalformedMemory):
-        return None
-    return memory if filters.local or not memory.local_only else None

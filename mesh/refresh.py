@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from . import codec
 from .errors import MalformedMemory, VaultUnavailable
 from .files import sha256
-from .index import lexical
+from .index import lexical, postings
 from .index.cache import Cache
 from .index.file_row import FileRow
 from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE
@@ -83,14 +83,23 @@ class Refresh:
         return bool(dict(self._hashed([path])).get(path) == row[4])
 
     def wrong_rows(self) -> list[str]:
-        """Paths of files of which the manifest, just refreshed, says something else than they do."""
-        wrong = []
-        for _, path, state, *rest in self._cache.manifest.db.execute("SELECT * FROM files ORDER BY path").fetchall():
+        """Paths of files of which the manifest, just refreshed, says something else than they do.
+
+        What the lexical index says of a file is compared by a sum of hashes: all of it would not fit into memory.
+        """
+        manifest, wrong = self._cache.manifest, []
+        indexed: dict[int, int] = {}
+        for file_id, *entry in postings.entries(manifest.db):
+            indexed[file_id] = indexed.get(file_id, 0) + hash(tuple(entry))
+        for file_id, path, state, *rest in manifest.db.execute("SELECT * FROM files ORDER BY path").fetchall():
             row = self._fresh_row(path, self._stamp(path))
-            # Stamp and embedding aside: those are about the cache, and were looked at before.
-            if row and (state, *rest[5:-1]) != (row.columns[0], *row.columns[6:]):
+            terms = manifest.analyzer.weighed([row.words])[0] if row and row.words else {}
+            expected = sum(map(hash, postings.entries_of(terms))) if terms else 0
+            # The stamp aside: it is about the cache, and was looked at before.
+            same = row and (state, *rest[5:]) == (row.columns[0], *row.columns[6:])
+            if (indexed.pop(file_id, 0) != expected or not same) and row:
                 wrong.append(path)
-        return wrong
+        return wrong or [f"file {file_id} of the lexical index" for file_id in indexed]
 
     def _refuse_unmounted(self, snapshot: Snapshot, known: dict[str, Known]) -> None:
         """An empty folder on another device than before is a mount point without its disk."""

@@ -7,10 +7,27 @@ from typing import Any
 
 from .learn import Learned
 from .memory import Memory, iso
-from .recall import Hit
+from .recall import Hit, Recalled
+from .workspace import Receipt
+
+Row = dict[str, Any]
 
 
-def memory_row(memory: Memory, now: datetime) -> dict[str, Any]:
+class Results(list[Row]):
+    """Rows, best first, the receipt of what they were made from, and whether any of them seems to answer."""
+
+    receipt: Receipt | None = None
+    answered: bool = True
+
+
+def result_rows(recalled: Recalled, now: datetime) -> Results:
+    """The answer to a question."""
+    results = Results(hit_row(hit, now) for hit in recalled.hits)
+    results.receipt, results.answered = recalled.receipt, recalled.answered
+    return results
+
+
+def memory_row(memory: Memory, now: datetime) -> Row:
     """One memory. Times are ISO 8601 in UTC, or None."""
 
     def when(moment: datetime | None) -> str | None:
@@ -39,7 +56,7 @@ def memory_row(memory: Memory, now: datetime) -> dict[str, Any]:
     }
 
 
-def hit_row(hit: Hit, now: datetime) -> dict[str, Any]:
+def hit_row(hit: Hit, now: datetime) -> Row:
     """A memory that answers a question, with its scores. `similarity` is the cosine, None where there is no vector."""
     return memory_row(hit.memory, now) | {
         "similarity": None if hit.similarity is None else round(hit.similarity, 6),
@@ -47,13 +64,17 @@ def hit_row(hit: Hit, now: datetime) -> dict[str, Any]:
         "bm25": round(hit.bm25, 6),
         "meaning_part": round(hit.meaning_part, 6),
         "words_part": round(hit.words_part, 6),
+        "neighbours_part": round(hit.neighbours_part, 6),
+        "time_part": round(hit.time_part, 6),
         "matched_words": list(hit.matched),
         "passage": hit.passage,
         "superseded_by": hit.superseded_by,
+        "same_as": list(hit.same),
+        "rerank_score": None if hit.rerank_score is None else round(hit.rerank_score, 6),
     }
 
 
-def learned_row(learned: Learned) -> dict[str, Any]:
+def learned_row(learned: Learned) -> Row:
     """What became of a text that was to be learned."""
     conflict = learned.conflict
     return {

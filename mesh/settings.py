@@ -19,9 +19,12 @@ class Settings:
     home: Path  # MESH_HOME, or MESH_DIR: the folder of all namespaces
     namespace: str = DEFAULT_NAMESPACE  # MESH_NAMESPACE
     agent: str = "agent"  # MESH_AGENT_ID: the author of what is learned
-    model: str = DEFAULT_MODEL  # MESH_MODEL: a name on the model hub, or a folder
+    model: str = ""  # MESH_MODEL: a name on the model hub, or a folder; empty: see `embedding.choice`
+    model_dimension: str = ""  # MESH_MODEL_DIMENSION, as it was written: how many numbers of a vector are kept
+    device: str = ""  # MESH_DEVICE: where sentence-transformers runs models, such as "cuda"; empty: it decides
     model_path: Path | None = None  # MESH_MODEL_PATH: the folder of the default model's files
     hub_cache: Path = Path()  # where the model hub's client keeps what it has downloaded
+    rerank: str = ""  # MESH_RERANK: a cross-encoder's name on the model hub, or its folder; empty: none
     offline: bool = False  # MESH_OFFLINE: never use the network
     editor: str = "vi"  # VISUAL, EDITOR
     color: bool = True  # off with NO_COLOR
@@ -39,9 +42,12 @@ class Settings:
             home=Path(home).expanduser().absolute() if home else user / ".mesh",
             namespace=env.get("MESH_NAMESPACE", DEFAULT_NAMESPACE),
             agent=env.get("MESH_AGENT_ID", "agent"),
-            model=env.get("MESH_MODEL", DEFAULT_MODEL),
+            model=env.get("MESH_MODEL", "").strip(),
+            model_dimension=env.get("MESH_MODEL_DIMENSION", "").strip(),
+            device=env.get("MESH_DEVICE", "").strip(),
             model_path=Path(model_path).expanduser().absolute() if model_path else None,
             hub_cache=_hub_cache(env, user),
+            rerank=env.get("MESH_RERANK", "").strip(),
             offline=_is_on(env, "MESH_OFFLINE"),
             color="NO_COLOR" not in env,
             editor=env.get("VISUAL") or env.get("EDITOR") or ("notepad" if os.name == "nt" else "vi"),

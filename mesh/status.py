@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .index.filters import Filters
-from .recall import listed
+from .listing import listed
 from .workspace import Workspace
 
 

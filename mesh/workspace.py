@@ -9,10 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import embed, git, inputs
+from .current import CurrentModel
 from .errors import AmbiguousId, InvalidInput, ModelUnavailable, UnknownMemory, VaultUnavailable
 from .index.cache import Cache
 from .index.manifest import UNREADABLE
@@ -20,12 +22,13 @@ from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
 from .moves import settle
 from .refresh import Refresh, refuse_missing_folders
+from .reranking import Reranked, Reranking
 from .settings import Settings
 from .vault import LOCAL, Vault, roots
 from .watcher import Watch
 
 if TYPE_CHECKING:
-    from .embedding.protocol import Embedder
+    from .embedding.protocol import Embedder, Reranker
 
 log = logging.getLogger("mesh")
 
@@ -35,7 +38,10 @@ SLOW_SCANS = 3  # after so many a process watches the home instead
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an answer was made from. `pending`: memories found by words only, as they are not embedded yet."""
+    """What an answer was made from. `pending`: memories found by words only, as they are not embedded yet.
+
+    `unheld`: phrases that no memory holds word for word, so that only their words counted.
+    """
 
     scanned: int
     changed: int
@@ -45,60 +51,66 @@ class Receipt:
     lexical_only: bool
     model: str | None
     git_head: str | None
+    reranked: Reranked | None = None
+    unheld: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"unreadable": list(self.unreadable)}
+        return asdict(self) | {"unreadable": list(self.unreadable), "unheld": list(self.unheld)}
 
 
 class Workspace:
     """Opened by `Mesh`; every use case takes one."""
 
-    def __init__(self, settings: Settings, namespace: str, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        namespace: str,
+        embedder: Embedder | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
         settle(settings.home)
         self.settings, self.namespace = settings, namespace
         self.vault = Vault(settings.home)
         self.cache = Cache(settings.home, namespace, roots(namespace))
         self.turn = threading.RLock()
         self._embedder = embedder
-        self._asked_for_embedder = embedder is not None
-        self._loading = threading.Lock()
+        self._asked_for_embedder = embedder is not None  # then that one is used, or none
+        self._current = CurrentModel(settings)
+        self.reranking = Reranking(settings, reranker)
         self._watch: Watch | None = None
         self._slow_scans = 0
         self._cache_version = -1
 
+    def beside(self, namespace: str, home: Path) -> Workspace:
+        """Another namespace, of this or another home, with the same embedder or the same lack of one."""
+        embedder = self.embedder
+        other = Workspace(replace(self.settings, home=home), namespace, embedder)
+        other._asked_for_embedder, other.reranking = True, self.reranking
+        return other
+
     def close(self) -> None:
+        self._current.close()
         with self.turn:
             self._unwatch()
             self.cache.close()
 
     @property
     def embedder(self) -> Embedder | None:
-        """The embedder, loaded when first needed; None, said once, if there is no model here."""
-        with self._loading:
-            if not self._asked_for_embedder:
-                self._asked_for_embedder = True
-                self._embedder = self._loaded_embedder()
+        """The embedder, loaded when first needed; None, said once, if there is no model here.
+
+        It is another one when another model was chosen meanwhile: a use case asks once.
+        """
+        if not self._asked_for_embedder:
+            self._embedder = self._current.embedder()
         return self._embedder
 
-    def _loaded_embedder(self) -> Embedder | None:
-        try:
-            found = self._load_embedder()
-        except ModelUnavailable as error:
-            log.warning("recall goes by words only: %s", error)
-            return None
-        if found is None:
-            log.warning("recall goes by words only: there is no embedding model here. Get it: mesh model pull")
-        return found
-
-    def _load_embedder(self) -> Embedder | None:
-        from .embedding import load_embedder
-
-        return load_embedder(
-            self.settings.model,
-            model_path=self.settings.model_path,
-            hub_cache=self.settings.hub_cache,
-            models_folder=self.settings.home / ".models",
+    @property
+    def model_problem(self) -> ModelUnavailable | None:
+        """Why there is no embedder, if there is none."""
+        missing = ModelUnavailable(
+            "there is none here, so recall goes by words only", place="model", remedy="Run: mesh model pull"
         )
+        return None if self.embedder else self._current.problem or missing
 
     # --- freshness -------------------------------------------------------------------------------------------
 
@@ -216,7 +228,7 @@ class Workspace:
         shared = "" if local else f" AND substr(path, 1, {len(LOCAL) + 1}) <> '{LOCAL}/' AND local_only IS NOT 1"
         unreadable = db.execute(f"SELECT path FROM files WHERE state = {UNREADABLE}{shared}").fetchall()
         if not local:
-            scanned = db.execute(f"SELECT count(*) FROM files WHERE 1{shared}").fetchone()[0]
+            scanned = self.cache.manifest.count_shared(LOCAL)
         return Receipt(
             scanned=scanned,
             changed=len(done.added) + len(done.changed) + len(done.moved) + len(done.gone) if local else 0,

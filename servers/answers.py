@@ -10,13 +10,14 @@ Row = dict[str, Any]
 
 
 def recalled(mesh: Mesh, query: str, count: int, **filters: Any) -> Row:
-    """`results`, best first, `count`, `namespace` and the `receipt` of what they were made from."""
+    """`results`, best first, whether any seems to answer, and the `receipt` of what they were made from."""
     results = mesh.recall(query, count, **filters)
     receipt = results.receipt
     assert receipt is not None
     return {
         "results": list(results),
         "count": len(results),
+        "answered": results.answered,
         "namespace": mesh.namespace,
         "receipt": receipt.as_dict(),
     }

@@ -60,9 +60,13 @@ _SCORES = {
     "bm25": NUMBER,
     "meaning_part": NUMBER,
     "words_part": NUMBER,
+    "neighbours_part": NUMBER,
+    "time_part": NUMBER | {"description": "The bonus for being of the time that the question names"},
     "matched_words": WORDS,
     "passage": TEXT,
     "superseded_by": {"type": ["string", "null"]},
+    "same_as": WORDS | {"description": "Ids of other memories that say the same, which are not among the results"},
+    "rerank_score": {"type": ["number", "null"], "description": "The order is by it, where there is one"},
 }
 SCHEMAS: dict[str, Schema] = {
     "Error": record(error=record(code=TEXT, message=TEXT, remedy=TEXT)),
@@ -77,6 +81,8 @@ SCHEMAS: dict[str, Schema] = {
         lexical_only=FLAG,
         model={"type": ["string", "null"]},
         git_head={"type": ["string", "null"]},
+        reranked=or_null(record(name=TEXT, passages=COUNT, milliseconds=COUNT)),
+        unheld=WORDS | {"description": "Phrases that no memory holds word for word: only their words counted"},
     ),
     "Conflict": record(
         existing_memory_id=TEXT,
@@ -96,7 +102,14 @@ SCHEMAS: dict[str, Schema] = {
     "About": record(name=TEXT, version=TEXT, about=TEXT, routes={"type": "object", "additionalProperties": TEXT}),
     "Health": record(status=OK, version=TEXT),
     "LearnAnswer": record(status=OK, result=ref("Learned")),
-    "RecallAnswer": record(status=OK, results=many("Hit"), count=COUNT, namespace=TEXT, receipt=ref("Receipt")),
+    "RecallAnswer": record(
+        status=OK,
+        results=many("Hit"),
+        count=COUNT,
+        answered=FLAG | {"description": "false: none of the results seems to answer, they are merely the nearest"},
+        namespace=TEXT,
+        receipt=ref("Receipt"),
+    ),
     "ContextAnswer": record(context=TEXT, memory_count=COUNT, format=TEXT, namespace=TEXT),
     "InspectAnswer": record(
         memories=many("Memory"), count=COUNT, namespace=TEXT, next_offset={"type": ["integer", "null"]}

@@ -18,7 +18,7 @@ Build = Callable[[Sequence[Row]], Row]
 MOST_CHARACTERS = 30_000  # of one answer as it is sent: its data, and its text once more
 SHARES = (9_000, 4_000, 2_000, 1_000, 500, 250, 120)  # characters that each memory may have
 MOST_UNREADABLE = 5  # are named
-_OPTIONAL = ("title", "created_at", "updated_at", "expires_at", "source", "evidence", "supersedes", "cut")
+_OPTIONAL = ("title", "created_at", "updated_at", "expires_at", "source", "evidence", "supersedes", "same_as", "cut")
 
 
 def fitted(rows: Sequence[Row], build: Build) -> Row:
@@ -91,10 +91,21 @@ def lean_receipt(receipt: Row) -> Row:
     return receipt | {"unreadable": receipt["unreadable"][:MOST_UNREADABLE]}
 
 
+def unanswered(results: Sequence[Row], namespace: str) -> str:
+    """What is said instead of memories that do not seem to answer."""
+    nearest = max(row["similarity"] or 0.0 for row in results)
+    return (
+        f"Nothing in namespace {namespace} seems to answer this: the nearest of its memories has a similarity of "
+        f"{nearest:.2f}, and few of the words. With `nearest` you get what is nearest all the same."
+    )
+
+
 def how_found(results: Sequence[Row], receipt: Row) -> str:
     """How near the results are, and what their order does not rest on."""
     if receipt["lexical_only"]:
         return "Found by words only: there is no embedding model here."
     near = ", ".join("unknown" if row["similarity"] is None else f"{row['similarity']:.2f}" for row in results)
-    pending = receipt["pending"]
-    return f"Similarity, in this order: {near}." + f" {pending:,} more are not embedded yet." * bool(pending)
+    pending, unheld = receipt["pending"], receipt["unheld"]
+    loosely = f" None holds {' and '.join(map(quoted, unheld))} word for word." if unheld else ""
+    later = f" {pending:,} more are not embedded yet." if pending else ""
+    return f"Similarity, in this order: {near}.{loosely}{later}"

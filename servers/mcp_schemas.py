@@ -89,6 +89,7 @@ RECALL = _arguments(
     query=_text("What you want to know: a question or key words", minLength=1),
     count=_whole("How many; 5 without it", 1, MOST_ROWS),
     min_similarity=_number("Only with at least this cosine", -1, 1),
+    nearest=_truth("true: what is nearest, also where none seems to answer"),
     min_confidence=_number("Only with at least this confidence", 0, 1),
     include_stale=_truth("false: leave out what has nearly expired"),
     **_ONLY,
@@ -120,7 +121,7 @@ FORGET = _arguments("memory_id", memory_id=_WHOLE_ID)
 
 _STRING, _COUNT = {"type": "string"}, {"type": "integer"}
 _STRINGS = {"type": "array", "items": _STRING}
-_MEMORY = {  # and, where a file has them, its evidence and what it supersedes
+_MEMORY = {  # and, where there are any, its evidence, what it supersedes, and what says the same
     **dict.fromkeys(("id", "content", "title", "memory_type", "source_agent"), _STRING),
     **dict.fromkeys(("created_at", "updated_at", "expires_at", "source", "path"), _STRING),
     **dict.fromkeys(("tags", "labels"), _STRINGS),
@@ -129,7 +130,8 @@ _MEMORY = {  # and, where a file has them, its evidence and what it supersedes
 }
 _ALWAYS = ("id", "content", "memory_type", "tags", "source_agent", "path")
 _HIT = _MEMORY | {"similarity": _or_null({"type": "number"}), "score": {"type": "number"}}
-_RECEIPT = _object({"scanned": _COUNT, "pending": _COUNT, "lexical_only": {"type": "boolean"}})  # and more
+_FLAG = {"type": "boolean"}
+_RECEIPT = _object({"scanned": _COUNT, "pending": _COUNT, "lexical_only": _FLAG})  # and more
 _CONFLICT = _object(
     {
         **dict.fromkeys(("existing_memory_id", "existing_content", "difference", "stored_by"), _STRING),
@@ -156,7 +158,7 @@ LEARNED = _answer(
     superseded=_STRINGS,
     conflict=_or_null(_CONFLICT),
 )
-RECALLED = _answer(results=_rows(_HIT, "similarity", "score"), count=_COUNT, receipt=_RECEIPT)
+RECALLED = _answer(results=_rows(_HIT, "similarity", "score"), count=_COUNT, answered=_FLAG, receipt=_RECEIPT)
 INSPECTED = _answer(memories=_rows(_MEMORY), count=_COUNT, next_offset=_or_null(_COUNT))
 CONTEXT_MADE = _answer(memory_count=_COUNT)
 UPDATED = _answer(memory=_object(_MEMORY, *_ALWAYS))

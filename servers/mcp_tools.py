@@ -10,7 +10,7 @@ from mesh.api import Mesh
 from mesh.errors import AmbiguousId, InvalidInput, MeshError, UnknownMemory, UnknownNamespace
 
 from .answers import inspected, recalled
-from .mcp_answers import Row, cut, fitted, how_found, lean, lean_receipt, part, quoted, text_of
+from .mcp_answers import Row, cut, fitted, how_found, lean, lean_receipt, part, quoted, text_of, unanswered
 from .mcp_arguments import checked
 from .mcp_catalogue import takes
 from .meshes import Meshes
@@ -79,30 +79,44 @@ def _learned_text(learned: Row, namespace: str) -> str:
     )
 
 
-def recall(meshes: Meshes, query: str, count: int = 5, namespace: str | None = None, **filters: Any) -> Row:
-    """The memories nearest to a question."""
+def recall(
+    meshes: Meshes, query: str, count: int = 5, namespace: str | None = None, nearest: bool = False, **filters: Any
+) -> Row:
+    """The memories that answer a question; where none seems to, the `nearest` if they are asked for."""
     mesh = meshes.mesh(namespace, must_exist=True)
     found = recalled(mesh, query, count, include_local=meshes.local, **filters)
-    receipt = lean_receipt(found["receipt"])
+    receipt, hits = lean_receipt(found["receipt"]), found["results"]
+    none = "" if found["answered"] else _none(hits, mesh.namespace, filters, nearest)
 
     def answer(rows: Sequence[Row]) -> Row:
-        text = text_of(rows, mesh.namespace, how_found(rows, receipt)) if rows else _nothing(mesh.namespace, filters)
+        text = text_of(rows, mesh.namespace, how_found(rows, receipt), none) if rows else f"{none}\n"
         results = [lean(row) for row in rows]
         return {
             "text": text,
             "namespace": mesh.namespace,
             "results": results,
             "count": len(results),
+            "answered": found["answered"],
             "receipt": receipt,
         }
 
-    return fitted(found["results"], answer)
+    return fitted(hits if found["answered"] or nearest else [], answer)
+
+
+def _none(hits: Sequence[Row], namespace: str, narrowed: Mapping[str, Any], shown: bool) -> str:
+    """What is said where nothing answers, whether or not what is nearest is `shown`."""
+    if not hits:
+        return _nothing(namespace, narrowed)
+    return "None of these seems to answer." if shown else unanswered(hits, namespace) + _otherwise(narrowed)
 
 
 def _nothing(namespace: str, narrowed: Mapping[str, Any]) -> str:
     """What is said instead of no memories at all."""
-    remedy = f" Perhaps there is without {' and '.join(narrowed)}." if narrowed else ""
-    return f"There is nothing like that in namespace {namespace}.{remedy}\n"
+    return f"There is nothing like that in namespace {namespace}.{_otherwise(narrowed)}"
+
+
+def _otherwise(narrowed: Mapping[str, Any]) -> str:
+    return f" Perhaps there is without {' and '.join(narrowed)}." if narrowed else ""
 
 
 def context(
@@ -140,7 +154,7 @@ def _listed(meshes: Meshes, mesh: Mesh, offset: int, limit: int = 20, **filters:
         left_out = len(rows) < len(found["memories"])
         further = offset + len(rows) if left_out else found["next_offset"]
         more = f"There may be more: offset {further}." if further else ""
-        text = text_of(rows, mesh.namespace, more) if rows else _nothing(mesh.namespace, filters)
+        text = text_of(rows, mesh.namespace, more) if rows else f"{_nothing(mesh.namespace, filters)}\n"
         memories = [lean(row) for row in rows]
         return _inspected(text, mesh.namespace, memories, further)
 

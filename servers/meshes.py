@@ -14,6 +14,7 @@ from mesh.settings import Settings
 from mesh.vault import Vault
 
 MOST_OPEN = 32  # each holds a database, a watch on the home and a mapped matrix
+FOLLOW_SECONDS = 2.0  # how often to look whether another model was chosen, though nobody asks for anything
 
 
 class Meshes:
@@ -27,6 +28,7 @@ class Meshes:
         self.local = local
         self._open: OrderedDict[str, Mesh] = OrderedDict()
         self._turn = threading.Lock()
+        self._closed = threading.Event()
 
     def mesh(
         self,
@@ -70,14 +72,20 @@ class Meshes:
             raise UnknownNamespace(namespace, known, closest[0] if closest else None)
 
     def warm_up(self) -> None:
-        """Load the model, look at the default namespace's files, and watch them from now on."""
+        """Load the model, look at the default namespace's files, and follow both from now on."""
         mesh = self.mesh()
         mesh.refresh()
         if embedder := mesh.workspace.embedder:
-            embedder.embed(["warm"])
+            embedder.embed_questions(["warm"])
         mesh.workspace.watch()
+        threading.Thread(target=self._follow_model, name="mesh-follow", daemon=True).start()
+
+    def _follow_model(self) -> None:
+        while not self._closed.wait(FOLLOW_SECONDS):
+            _ = self.mesh().workspace.embedder  # looks, and has the work done elsewhere
 
     def close(self) -> None:
+        self._closed.set()
         with self._turn:
             opened = list(self._open.values())
             self._open.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from mesh import Mesh
 
 settings.register_profile("mesh", deadline=None)  # no test is about time, and the machines that run them are noisy
 settings.load_profile("mesh")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; commands would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _NOTICE = "A test used a home that it did not choose. Take the fixture `home`, or hand in a folder of tmp_path.\n"
 

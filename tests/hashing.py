@@ -33,6 +33,9 @@ class HashEmbedder:
             vector /= np.sqrt((vector * vector).sum())
         return vectors
 
+    def embed_questions(self, texts: Sequence[str]) -> np.ndarray:
+        return self.embed(texts)
+
     def split(self, text: str, prefix: str = "") -> list[tuple[int, int]]:
         words = [match.span() for match in _WORD.finditer(text)]
         if len(words) <= self.max_tokens:

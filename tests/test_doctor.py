@@ -158,21 +158,36 @@ def spoil_vectors(folder):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def spoil_words(folder):
-    """A word that the lexical index has and the text has not."""
-    with sqlite3.connect(folder / "manifest.db") as db:
-        db.execute("UPDATE words_content SET c0 = 'something else'")
-    db.close()
+def spoil(statement):
+    def act(folder):
+        with sqlite3.connect(folder / "manifest.db") as db:
+            assert db.execute(statement).rowcount
+        db.close()
+
+    return act
 
 
-@pytest.mark.parametrize("spoil", [spoil_vectors, spoil_words])
-def test_damage_that_a_recall_may_miss_is_found_and_mended(home, mesh, spoil):
+SPOILT = {
+    "a vector": spoil_vectors,
+    "a term of another name": spoil("UPDATE postings SET term = 'squid' WHERE term = 'octopu'"),
+    "a term that is missing": spoil("DELETE FROM postings WHERE term = 'octopu'"),
+    "a weight": spoil("UPDATE postings SET data = CAST(substr(data, 1, 4) || x'09' AS BLOB) WHERE term = 'octopu'"),
+    "a posting that is text": spoil("UPDATE postings SET data = 'text' WHERE term = 'octopu'"),
+    "a length": spoil("UPDATE batches SET lengths = x'07000000'"),
+    "a file that is not there": spoil("DELETE FROM files WHERE path LIKE '%octopus%'"),
+    "a file that is there and dropped": spoil("INSERT INTO dropped (file_id) SELECT max(file_id) FROM files"),
+    "a batch that is missing": spoil("DELETE FROM batches WHERE batch = 1"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_damage_that_a_recall_may_miss_is_found_and_mended(home, mesh, what):
     """Doctor looks at every byte of the cache."""
     for text in ("the walrus", "an octopus"):
         mesh.learn(text)
     mesh.recall("walrus")
     mesh.close()
-    spoil(home / ".cache/shared")
+    SPOILT[what](home / ".cache/shared")
     (finding,) = found(mesh)
     assert finding.kind == "cache" and finding.fixable
     remedies.fix(mesh.workspace, "cache")

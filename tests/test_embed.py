@@ -63,7 +63,7 @@ def test_a_long_memory_is_embedded_in_parts_that_cover_it(home):
     """Each part is a span of the content; together they leave nothing out."""
     embedder = HashEmbedder(window=10)
     memory = codec.read(" ".join(f"word{i}" for i in range(100)).encode(), "shared/a.md")
-    parts = embed.passages(memory, embedder)
+    parts = embed.passages(memory, embedder, authors_differ=False)
     assert len(parts) > 5 and parts[0].start == 0 and parts[-1].stop == len(memory.content)
     for part, after in pairwise(parts):
         assert after.start <= part.stop

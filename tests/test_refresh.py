@@ -130,10 +130,10 @@ def test_a_deleted_folder_is_gone_with_all_its_files(home, mesh):
 
 
 def test_a_copy_is_a_memory_of_its_own(home, mesh):
-    """Both are found; that they share an id is for `mesh doctor` to say."""
+    """Both are known; that they share an id is for `mesh doctor` to say."""
     path = mesh.learn("the walrus")["path"]
     shutil.copy2(home / path, home / "shared/copy.md")
-    assert paths(mesh) == sorted([path, "shared/copy.md"])
+    assert {row["path"] for row in mesh.inspect()} == {path, "shared/copy.md"}
     assert sum(finding.kind == "ids" for finding in doctor.examine(mesh.workspace)) == 1
 
 
@@ -258,6 +258,15 @@ def test_other_line_ends_are_the_same_text(home, mesh):
     assert set(mesh.workspace.embedder.embedded[count:]) == {"walrus"}
 
 
+def test_a_changed_author_of_a_source_is_embedded(home, mesh):
+    """In a conversation the author is part of what is embedded, so another author gives another vector."""
+    write(home, "shared/b.md", "---\nagent: heron\nsource: a talk\n---\nfishes\n")
+    write(home, "shared/a.md", "---\nagent: walrus\nsource: a talk\n---\nsleeps\n")
+    mesh.recall("walrus")
+    write(home, "shared/a.md", "---\nagent: octopus\nsource: a talk\n---\nsleeps\n")
+    assert mesh.recall("octopus: sleeps")[0]["similarity"] == pytest.approx(1, abs=1e-5)
+
+
 def test_a_changed_title_is_embedded(home, mesh):
     """The title is part of what is embedded, so another title gives another vector."""
     write(home, "shared/a.md", "---\ntitle: walrus\n---\nsleeps\n")
@@ -313,7 +322,7 @@ def test_names_of_any_alphabet_are_memories(home, mesh):
     """Spaces, emoji, CJK, decomposed letters, and 200 characters."""
     names = ["with space.md", "📌 note.md", "会議.md", "cafe\u0301.md", "x" * 200 + ".md"]
     for name in names:
-        write(home, f"shared/{name}", "the walrus")
+        write(home, f"shared/{name}", f"the walrus of {len(name)} letters")
     assert paths(mesh) == sorted(f"shared/{name}" for name in names)
 
 
@@ -825,14 +834,26 @@ SAID = {
     "older schema": sql("PRAGMA user_version = 0"),
     "newer schema": sql("PRAGMA user_version = 99"),
     "no table files": sql("DROP TABLE files"),
-    "no table words": sql("DROP TABLE words"),
+    "no table batches": sql("DROP TABLE batches"),
+    "no table postings": sql("DROP TABLE postings"),
+    "no table dropped": sql("DROP TABLE dropped"),
     "no table meta": sql("DROP TABLE meta"),
     "no table vectors": sql("DROP TABLE vectors"),
     "no table passages": sql("DROP TABLE passages"),
     "no table matrices": sql("DROP TABLE matrices"),
     "no table supersedes": sql("DROP TABLE supersedes"),
     "a column missing": sql("ALTER TABLE files DROP COLUMN confidence"),
-    "words damaged": sql("UPDATE words_data SET block = x'0102030405'"),
+    "postings cut short": sql("UPDATE postings SET data = substr(data, 1, length(data) - 1)"),
+    "postings empty": sql("UPDATE postings SET data = x''"),
+    "postings are garbage": sql("UPDATE postings SET data = randomblob(length(data))"),
+    "postings are text": sql("UPDATE postings SET data = 'walrus'"),
+    "postings are text that is none": sql("UPDATE postings SET data = CAST(randomblob(40) AS TEXT)"),
+    "postings are numbers": sql("UPDATE postings SET data = 7"),
+    "lengths cut short": sql("UPDATE batches SET lengths = substr(lengths, 1, length(lengths) - 4)"),
+    "batches cut short": sql("UPDATE batches SET files = substr(files, 2), lengths = substr(lengths, 2)"),
+    "batches are text": sql("UPDATE batches SET files = 'walrus', lengths = 'walrus'"),
+    "batches are garbage": sql("UPDATE batches SET files = randomblob(length(files))"),
+    "a column of the postings missing": sql("ALTER TABLE batches DROP COLUMN lengths"),
     "vectors missing": gone("vectors.npy"),
     "vectors truncated": replaced("vectors.npy", lambda data: data[:1000]),
     "vectors empty": replaced("vectors.npy", lambda data: b""),
@@ -899,7 +920,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(
-    "what", ["no table files", "no table words", "no table passages", "vectors missing", "manifest is garbage"]
+    "what", ["no table files", "no table batches", "no table passages", "vectors missing", "manifest is garbage"]
 )
 def test_every_verb_outlives_a_damaged_cache(damaged, verb, what):
     """Not only recall makes the cache again."""

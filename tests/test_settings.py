@@ -8,7 +8,7 @@ import pytest
 
 from mesh import Mesh
 from mesh.errors import InvalidInput, VaultUnavailable
-from mesh.settings import DEFAULT_MODEL, Settings
+from mesh.settings import Settings
 
 BARE = {"HOME": "/home/user"}
 
@@ -18,14 +18,21 @@ def settings(**variables):
 
 
 def test_an_empty_environment_gives_the_defaults():
-    """`~/.mesh`, the namespace "shared", the default model, the network allowed."""
+    """`~/.mesh`, the namespace "shared", no model named, the network allowed."""
     found = settings()
     assert (found.home, found.namespace, found.agent) == (Path("/home/user/.mesh"), "shared", "agent")
-    assert (found.model, found.model_path, found.offline, found.color) == (DEFAULT_MODEL, None, False, True)
+    assert (found.model, found.model_dimension, found.device, found.model_path) == ("", "", "", None)
+    assert (found.offline, found.color) == (False, True)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
-@pytest.mark.parametrize("name", ["MESH_HOME", "MESH_DIR", "MESH_NAMESPACE", "MESH_AGENT_ID", "MESH_MODEL", "NO_COLOR"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MESH_HOME", "MESH_DIR", "MESH_NAMESPACE", "MESH_AGENT_ID", "NO_COLOR"),
+        *("MESH_MODEL", "MESH_MODEL_DIMENSION", "MESH_DEVICE"),
+    ],
+)
 def test_an_empty_variable_is_unset(name, empty):
     """Above all, an empty `MESH_HOME` never means the current folder."""
     assert settings(**{name: empty}) == settings()

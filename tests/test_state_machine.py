@@ -21,12 +21,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
+from mesh import embed
 from mesh.errors import MeshError
+from mesh.index import postings
 
 EXAMPLES, STEPS = map(int, os.environ.get("MESH_STATE_MACHINE", "60x20").split("x"))
 
 # False while a changed title does not change the vector: see test_refresh.py::test_a_changed_title_is_embedded.
 TITLES_ARE_EMBEDDED = True
+
+SECOND = HashEmbedder("second-8", 8)  # another model, whose vectors lie beside the first one's
 
 WORDS = ["walrus", "octopus", "garden", "tusk", "deploy", "limit"]
 CONTENTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join) | st.just(" ".join(WORDS * 20))
@@ -57,7 +61,6 @@ def observed(mesh):
     """All that can be seen of a cache, without what may differ: row numbers and stamps."""
     mesh.workspace.refresh()
     mesh.workspace.embed_all()
-    db = mesh.workspace.cache.manifest.db
     answers = {}
     for question, options in zip(QUESTIONS, ({}, {"tags": ["sea"]}, {"include_local": False}), strict=True):
         answers[question] = sorted(
@@ -69,22 +72,25 @@ def observed(mesh):
             )
             for row in mesh.recall(question, 50, **options)
         )
+    cache = mesh.workspace.cache  # whatever was wrong with it, the questions have found it
+    cache.run(lambda: embed.embed_pending(mesh.workspace.vault, cache, SECOND))
+    db = cache.manifest.db
+    paths = dict(db.execute("SELECT file_id, path FROM files"))
     return {
         "files": sorted(db.execute(f"SELECT {COLUMNS} FROM files").fetchall()),
         "supersedes": sorted(db.execute("SELECT path, s.id FROM supersedes s JOIN files USING (file_id)").fetchall()),
-        "words": sorted(
-            db.execute("SELECT path, content, about FROM words JOIN files ON file_id = words.rowid").fetchall()
-        ),
+        "words": sorted((paths[file_id], *entry) for file_id, *entry in postings.entries(db)),
         "passages": sorted(
             db.execute(
-                "SELECT path, ordinal, start, stop, p.text_digest, checksum FROM passages p JOIN files USING (file_id)"
+                "SELECT key, path, ordinal, start, stop, p.text_digest, checksum FROM passages p"
+                " JOIN files USING (file_id) JOIN matrices USING (model)"
                 " JOIN vectors v ON v.model = p.model AND v.text_digest = p.text_digest"
             ).fetchall()
         ),
         "answers": answers,
         "count": mesh.count(),
         "problems": mesh.problems(),
-        "pending": mesh.pending(),
+        "pending": (mesh.pending(), embed.pending(mesh.workspace.cache, SECOND)),
     }
 
 

@@ -6,32 +6,26 @@ nothing heavy is imported. A process that goes on embedding pays once for a fast
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from mesh.embedding.batches import in_batches
 from mesh.embedding.weights import SHA256, Weights, sha256_of
-from mesh.embedding.wordpiece import PAD, WordPiece
+from mesh.embedding.wordpiece import WordPiece
 from mesh.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mesh.embedding.bert import Bert
+    from mesh.embedding.bert import Bert, Scratch
 
 NAME = "all-MiniLM-L6-v2"
 WEIGHTS_FILE, VOCABULARY_FILE = "model.safetensors", "vocab.txt"
 
 # Copying the weights into the faster layout takes as long as some 1,000 tokens win by it.
 _TOKENS_BEFORE_COPYING = 1_000
-_BATCH_TOKENS = 384  # the arrays of a batch stay in the cache
-_ROWS_STEP = 4  # BLAS works on four rows at a time: 23 rows take a third longer than 24
-
-_MOST_THREADS = 8
-
-_Batch: TypeAlias = tuple[list[int], int]  # which texts, and how many rows they take
 _LAYERS = ("encoder.layer.0.attention.output.LayerNorm.bias", "encoder.layer.5.output.dense.weight")
 
 
@@ -41,6 +35,7 @@ class MiniLM:
     key = f"{NAME}/{SHA256[:8]}"
     dimension = 384
     max_tokens = 256
+    unrelated_below = 0.2  # measured in docs/RECALL.md, "When there is no answer"
 
     def __init__(self, folder: Path) -> None:
         """Raises `ModelUnavailable` unless `folder` has the known weights and vocabulary (see `weights`)."""
@@ -57,26 +52,19 @@ class MiniLM:
         """
         import numpy as np
 
-        from mesh.embedding.bert import Scratch
-        from mesh.embedding.blas_threads import one_blas_thread
-
         encoded = [self._tokenizer.encode(text, self.max_tokens) for text in texts]
         bert = self._ready(sum(map(len, encoded)))
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        batches = list(_batches(encoded))
-        most_rows = max((rows for _, rows in batches), default=0)
 
-        def run(share: Sequence[_Batch]) -> None:
-            scratch = Scratch(most_rows)
-            with np.errstate(over="ignore", invalid="ignore"):  # exp(large) is inf, and x / inf is the 0 that is meant
-                for members, rows in share:
-                    padding = [PAD] * (rows - sum(len(encoded[i]) for i in members))
-                    ids = [encoded[i] for i in members]
-                    vectors[members] = bert.pooled([*ids, padding] if padding else ids, scratch)[: len(ids)]
+        def run(members: list[int], ids: Sequence[Sequence[int]], scratch: Scratch) -> None:
+            vectors[members] = bert.pooled(ids, scratch)[: len(members)]
 
-        with one_blas_thread():
-            _on_all_cores(run, batches)
+        in_batches(encoded, bert.shape, run)
         return self._unit(vectors)
+
+    def embed_questions(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As passages: the model was trained without a difference."""
+        return self.embed(texts)
 
     def split(self, text: str, prefix: str = "") -> list[tuple[int, int]]:
         """Character spans of `text` that each fit the window together with `prefix`; see `passages`."""
@@ -117,38 +105,3 @@ class MiniLM:
             )
         vectors /= np.maximum(lengths, 1e-12)[:, None]
         return vectors
-
-
-def _on_all_cores(run: Callable[[Sequence[_Batch]], None], batches: Sequence[_Batch]) -> None:
-    """Run all batches, dealt out to as many threads as this process may use cores: numpy computes without the GIL."""
-    threads = min(_usable_cores(), len(batches), _MOST_THREADS)
-    if threads < 2:
-        run(batches)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(run, batches[number::threads]) for number in range(threads)]:
-            done.result()
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _batches(encoded: Sequence[Sequence[int]]) -> Iterator[_Batch]:
-    """(members, rows): texts of like length together; rows is their tokens rounded up to a multiple of four."""
-    members: list[int] = []
-    tokens = 0
-    for i in sorted(range(len(encoded)), key=lambda i: len(encoded[i])):
-        if members and tokens + len(encoded[i]) > _BATCH_TOKENS:
-            yield members, _rows(tokens)
-            members, tokens = [], 0
-        members.append(i)
-        tokens += len(encoded[i])
-    if members:
-        yield members, _rows(tokens)
-
-
-def _rows(tokens: int) -> int:
-    return -(-tokens // _ROWS_STEP) * _ROWS_STEP

@@ -1,12 +1,12 @@
-"""The weights of all-MiniLM-L6-v2, mapped from `model.safetensors` and never copied.
+"""Weights mapped from `model.safetensors` and never copied: all-MiniLM-L6-v2's, and any other's.
 
 A safetensors file is: the header's length (8 bytes, little-endian), the header (JSON: name -> dtype, shape and
 `data_offsets` counted from the header's end), the tensors.
 
-Which file it is, is decided by its size and a checksum of its header and of 64 bytes at every 1 MiB: under half a
-millisecond, where hashing 90 MB takes 60 and would be paid by every shell command. That tells truncated, half
-downloaded, re-trained or converted weights from the known ones. It does not see a few flipped bits: `sha256_of`
-reads everything, for `mesh model status` and after a download.
+Whether a file is the default model's is decided by its size and a checksum of its header and of 64 bytes at every
+1 MiB: under half a millisecond, where hashing 90 MB takes 60 and would be paid by every shell command. That tells
+truncated, half downloaded, re-trained or converted weights from the known ones. It does not see a few flipped bits:
+`sha256_of` reads everything, for `mesh model status` and after a download.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import os
 import struct
 import sys
 import zlib
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mesh.errors import ModelUnavailable
 
@@ -33,30 +35,52 @@ SIZE = 90_868_376
 
 _SAMPLES_CRC32 = 0x1926E0A8
 _SAMPLE_BYTES, _SAMPLE_EVERY = 64, 1 << 20
+_LONGEST_HEADER = 100 << 20  # the format's own limit
 
 
-class Weights:
-    """The tensors of one mapped file. Read-only; the map lives as long as any array of it."""
+class Safetensors:
+    """The float32 tensors of one mapped file. Read-only; the map lives as long as any array of it."""
+
+    _remedy = "Download it again"
 
     def __init__(self, path: Path) -> None:
-        """Raises `ModelUnavailable` unless the file is the known one, as far as its samples tell."""
+        """Raises `ModelUnavailable` if it is no such file, or is cut short."""
         self.path = path
         try:
             with path.open("rb", buffering=0) as file:
-                self._data_start, header = _known_header(file, path)
+                self._data_start, header = self._read_header(file)
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._tensors: dict[str, Any] = json.loads(header)
+            ends = [self._span(name)[1] for name in self._tensors if name != "__metadata__"]
         except OSError as error:
-            raise _unavailable(path, f"it cannot be read ({error.strerror})") from error
-        self._tensors = json.loads(header)
+            raise _unavailable(path, f"it cannot be read ({error.strerror})", self._remedy) from error
+        except (struct.error, ValueError, TypeError, KeyError) as error:
+            raise _unavailable(path, "it is no safetensors file", self._remedy) from error
+        if max(ends, default=0) > len(self._map):
+            raise _unavailable(path, "it is cut short", self._remedy)
+
+    def _read_header(self, file: FileIO) -> tuple[int, bytes]:
+        """Where the tensors start, and the header."""
+        (length,) = struct.unpack("<Q", _read_at(file, 0, 8))
+        return 8 + length, _read_at(file, 8, min(length, _LONGEST_HEADER))
 
     def tensor(self, name: str) -> NDArray[float32]:
-        """A view of one tensor, in the shape the header gives."""
-        start, stop = self._span(name)
-        return self._floats(start, stop).reshape(self._tensors[name]["shape"])
+        """A view of one tensor, in the shape the header gives. Raises `ModelUnavailable` if it is not in the file."""
+        there = self._tensors.get(name)
+        if there is None or there["dtype"] != "F32":
+            cause = f"its weights {name!r} are {there['dtype']}, not F32" if there else f"it has no weights {name!r}"
+            raise _unavailable(self.path, cause, self._remedy)
+        return self._floats(*self._span(name)).reshape(there["shape"])
 
-    def block(self, first: str, last: str, width: int) -> NDArray[float32]:
-        """A view `(rows, width)` of all that lies from the start of one tensor to the end of another."""
-        return self._floats(self._span(first)[0], self._span(last)[1]).reshape(-1, width)
+    def stacked(self, names: Sequence[str], width: int) -> NDArray[float32]:
+        """Some tensors as rows `(n, width)`: a view if they lie one after the other in the file, else a copy."""
+        import numpy as np
+
+        tensors = [self.tensor(name) for name in names]
+        spans = [self._span(name) for name in names]
+        if all(stop == start for (_, stop), (start, _) in pairwise(spans)):
+            return self._floats(spans[0][0], spans[-1][1]).reshape(-1, width)
+        return np.concatenate([tensor.reshape(-1, width) for tensor in tensors])
 
     def release(self, first: str, last: str) -> None:
         """Give the pages between two tensors back to the page cache; reading them brings them in again."""
@@ -73,6 +97,16 @@ class Weights:
         import numpy as np
 
         return np.frombuffer(self._map, dtype="<f4", count=(stop - start) // 4, offset=start)
+
+
+class Weights(Safetensors):
+    """The known file: the weights of all-MiniLM-L6-v2."""
+
+    _remedy = "Run: mesh model pull"
+
+    def _read_header(self, file: FileIO) -> tuple[int, bytes]:
+        """Raises `ModelUnavailable` for any other file, as far as its samples tell."""
+        return _known_header(file, self.path)
 
 
 def sha256_of(path: Path) -> str:
@@ -106,5 +140,5 @@ def _read_at(file: FileIO, offset: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _unavailable(path: Path, cause: str) -> ModelUnavailable:
-    return ModelUnavailable(cause, place=str(path), remedy="Run: mesh model pull")
+def _unavailable(path: Path, cause: str, remedy: str = Weights._remedy) -> ModelUnavailable:
+    return ModelUnavailable(cause, place=str(path), remedy=remedy)

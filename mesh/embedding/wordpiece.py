@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -124,8 +124,9 @@ class Vocabulary:
 class WordPiece:
     """The tokenizer of BERT-uncased models."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, special: Mapping[str, int] = SPECIAL) -> None:
+        """`special`: the ids of the special tokens, where they are not BERT-uncased's."""
+        self._vocabulary, self._special = vocabulary, special
         self._known: dict[str, tuple[int, ...]] = {}
 
     @classmethod
@@ -149,7 +150,22 @@ class WordPiece:
 
     def encode(self, text: str, window: int) -> list[int]:
         """What the model reads: `[CLS] text [SEP]`, the text cut so that all of it is at most `window` tokens."""
-        return [CLS, *self.ids(text, window - 2), SEP]
+        return [self._special["[CLS]"], *self.ids(text, window - 2), self._special["[SEP]"]]
+
+    def encode_pair(self, first: Sequence[int], second: Sequence[int], window: int) -> tuple[list[int], list[int]]:
+        """`[CLS] first [SEP] second [SEP]`, cut to at most `window` tokens, and the segment, 0 or 1, of each.
+
+        The longer one is cut first, as the `tokenizers` library does.
+        """
+        room = window - 3
+        if len(first) + len(second) > room:
+            shorter = min(len(first), len(second), room // 2)
+            longer = room - shorter
+            first, second = (
+                (first[:shorter], second[:longer]) if len(first) <= len(second) else (first[:longer], second[:shorter])
+            )
+        cls, sep = self._special["[CLS]"], self._special["[SEP]"]
+        return [cls, *first, sep, *second, sep], [0] * (len(first) + 2) + [1] * (len(second) + 1)
 
     def count(self, text: str, limit: int | None = None) -> int:
         """Tokens of a text without the model's own [CLS] and [SEP]; counting stops at `limit`."""
@@ -157,8 +173,8 @@ class WordPiece:
 
     def _each_id(self, text: str) -> Iterator[int]:
         for part in SPECIAL_TOKEN.split(text) if "[" in text else (text,):
-            if part in SPECIAL:
-                yield SPECIAL[part]
+            if part in self._special:
+                yield self._special[part]
             else:
                 for word in words(part):
                     yield from self._known.get(word) or self._remember(word)
@@ -172,13 +188,13 @@ class WordPiece:
     def _pieces(self, word: str) -> list[int]:
         """Longest match first, from the left; a word with a part that is no piece is unknown as a whole."""
         if len(word) > LONGEST_WORD:
-            return [UNK]
+            return [self._special["[UNK]"]]
         found: list[int] = []
         start = 0
         while start < len(word):
             stop, piece = self._longest_piece(word, start)
             if piece is None:
-                return [UNK]
+                return [self._special["[UNK]"]]
             found.append(piece)
             start = stop
         return found

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import VaultUnavailable
 from ..files import failures_reported
 from ..locks import locked
-from .manifest import CacheDamaged, CacheReadOnly, Manifest, translated
+from .damage import CacheDamaged, CacheReadOnly, translated
+from .lexicon import Lexicon
+from .manifest import Manifest
 from .vectors import Matrix
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ class Cache:
         self._was_nothing = False
         self._running = False
         self._matrices: dict[str, Matrix] = {}
-        # Vectors made a moment ago for texts that are about to be indexed, by the texts' digests.
-        self.fresh_vectors: dict[bytes, NDArray[np.float32]] = {}
+        self._lexicon: Lexicon | None = None
+        # Vectors made a moment ago for texts that are about to be indexed, by the model's key and the text's digest.
+        self.fresh_vectors: dict[tuple[str, bytes], NDArray[np.float32]] = {}
 
     @property
     def manifest(self) -> Manifest:
@@ -60,10 +63,17 @@ class Cache:
             self._matrices[embedder.key] = Matrix(self.folder, self.manifest, embedder.key, embedder.dimension)
         return self._matrices[embedder.key]
 
+    @property
+    def lexicon(self) -> Lexicon:
+        """The lexical index."""
+        if self._lexicon is None or self._lexicon.manifest is not self.manifest:
+            self._lexicon = Lexicon(self.manifest)
+        return self._lexicon
+
     def close(self) -> None:
         if self._manifest is not None:
             self._manifest.close()
-        self._manifest, self._matrices = None, {}
+        self._manifest, self._lexicon, self._matrices = None, None, {}
 
     def run(self, action: Callable[[], T]) -> T:
         """Do something with the cache; if it turns out to be damaged, make it again and do all of it once more.

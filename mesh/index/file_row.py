@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
+from ..files import sha256
 from ..memory import Memory, Problem
 from ..scan import Stamp
 from .manifest import SERVED
 
 
 class FileRow:
-    """One file as the manifest keeps it: the columns of `files` between `path` and `embedded`, and its words."""
+    """One file as the manifest keeps it: the columns of `files` after `path`, and its words."""
 
-    __slots__ = ("columns", "path", "supersedes", "text_digest", "title", "words")
+    __slots__ = ("columns", "embedded_of", "is_served", "path", "source", "supersedes", "words", "words_digest")
 
     def __init__(
         self,
@@ -31,10 +32,13 @@ class FileRow:
     ) -> None:
         noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
         known = _known_keys(memory) if memory else (None,) * 11
-        self.path, self.text_digest, self.title = path, text_digest, memory.title if memory else None
-        self.supersedes = memory.supersedes if memory else ()
-        self.words = (memory.content, about) if memory and state == SERVED else None
-        self.columns = (state, *stamp, settled, digest, *known, text_digest, json.dumps(noted) if noted else "")
+        self.path, self.is_served = path, state == SERVED
+        self.embedded_of = (text_digest, memory.title, memory.agent, memory.source) if memory else (None,) * 4
+        self.source, self.supersedes = (memory.source, memory.supersedes) if memory else ("", ())
+        self.words = (f"{memory.title}\n{memory.content}", about) if memory and state == SERVED else None
+        self.words_digest = sha256("\0".join(self.words).encode("utf-8")) if self.words else None
+        problems_noted = json.dumps(noted) if noted else ""
+        self.columns = (state, *stamp, settled, digest, *known, text_digest, self.words_digest, problems_noted)
 
 
 def _known_keys(memory: Memory) -> tuple[object, ...]:

@@ -2,8 +2,9 @@
 
     meta      name -> value: the digest of the last scan, a number that grows with every change of `files`, devices
     files     one row a file: its stamp and digest, the known keys, its problems
-    words     FTS5 over content and what is about it; `rowid` is `files.file_id`
+    batches   with postings and dropped: the lexical index, see `postings`
     matrices  one row an embedding model: its key, its .npy file, how many rows of it are used
+    waiting   a served file that has no vectors of one of these models yet: as a rule there is none
     passages  the spans of a file's content that were embedded, for one model
     vectors   the row of the matrix that holds the embedding of a text, and that row's CRC-32
 
@@ -15,52 +16,50 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..memory import Problem
+from . import authors, postings
+from .analysis import Analyzer
+from .damage import CacheDamaged, translated
 
 if TYPE_CHECKING:
     from .file_row import FileRow
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_SECONDS = 30.0
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
-
-_SHORT_READ = 522  # SQLITE_IOERR_SHORT_READ: the file is shorter than it should be
-_CANNOT_WRITE = {  # a read-only home, a full disk
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-}
+EMBEDDED_OF = ("text_digest", "title", "agent", "source")  # the columns that the embedded text is made of; see authors
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE files (
-    file_id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
+    file_id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, state INTEGER NOT NULL,
     size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, settled INTEGER, digest BLOB,
     id TEXT, type TEXT, tags TEXT, agent TEXT, born REAL, fades_from REAL, confidence REAL, expires REAL,
     local_only INTEGER,
-    source TEXT, title TEXT, text_digest BLOB, problems TEXT, embedded INTEGER NOT NULL DEFAULT 0);
+    source TEXT, title TEXT, text_digest BLOB, words_digest BLOB, problems TEXT);
 CREATE INDEX files_by_id ON files (id COLLATE NOCASE);
 CREATE INDEX files_by_text ON files (text_digest);
-CREATE INDEX files_by_state ON files (state, embedded);
+CREATE INDEX files_by_state ON files (state);
+CREATE INDEX files_by_born ON files (born);
+CREATE INDEX files_by_source ON files (source, born, id) WHERE source <> '';
+CREATE INDEX files_by_author ON files (source, agent) WHERE source <> '';
 CREATE INDEX files_with_problems ON files (path) WHERE problems <> '';
+CREATE INDEX files_kept_here ON files (local_only) WHERE local_only = 1;
 CREATE TABLE supersedes (file_id INTEGER, id TEXT COLLATE NOCASE, PRIMARY KEY (id, file_id)) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (content, about, tokenize = 'porter unicode61 remove_diacritics 2');
-INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 0.5)'); -- what is written counts more than what is about it
+CREATE INDEX supersedes_by_file ON supersedes (file_id);
 CREATE TABLE matrices (
-    model INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, file TEXT NOT NULL, dimension INTEGER NOT NULL,
+    model INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, file TEXT NOT NULL, dimension INTEGER NOT NULL,
     used INTEGER NOT NULL, capacity INTEGER NOT NULL, stamp TEXT);
+CREATE TABLE waiting (model INTEGER, file_id INTEGER, PRIMARY KEY (model, file_id)) WITHOUT ROWID;
 CREATE TABLE passages (
     model INTEGER, file_id INTEGER, ordinal INTEGER, start INTEGER, stop INTEGER, text_digest BLOB,
     PRIMARY KEY (model, file_id, ordinal)) WITHOUT ROWID;
@@ -71,37 +70,14 @@ CREATE UNIQUE INDEX vectors_by_text ON vectors (model, text_digest);
 """
 
 
-class CacheDamaged(Exception):
-    """The cache cannot be used as it is. Never leaves the library: whoever meets it makes the cache again."""
-
-
-class CacheReadOnly(Exception):
-    """The cache cannot be written here (a read-only home)."""
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Tell damage from everything else SQLite reports. Busy is neither: SQLite has waited, and it goes on."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise CacheDamaged(str(error)) from error
-    except sqlite3.OperationalError as error:
-        code = (error.sqlite_errorcode or 0) & 0xFF
-        if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA} or error.sqlite_errorcode == _SHORT_READ:
-            raise CacheDamaged(str(error)) from error
-        if code in _CANNOT_WRITE:
-            raise CacheReadOnly(str(error)) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        raise CacheDamaged(str(error)) from error
-
-
 class Manifest:
     """An opened manifest. One thread at a time; other processes may read and write beside it."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, *, writable: bool) -> None:
         self.path, self.db, self.writable = path, db, writable
+        self.analyzer = Analyzer()
+        self._new_words: dict[int, tuple[int, str, str]] = {}  # of this transaction: (file_id, content, about)
+        self._sources = authors.Changes()
 
     @classmethod
     def open(cls, path: Path) -> Manifest:
@@ -148,6 +124,15 @@ class Manifest:
                 self.db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the manifest in several queries, whatever others write meanwhile."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.db.rollback()
+
     # --- meta ----------------------------------------------------------------------------------------------
 
     def get(self, name: str) -> object:
@@ -163,11 +148,19 @@ class Manifest:
 
     @contextmanager
     def changing_files(self) -> Iterator[None]:
-        """A transaction that changes `files`. What they were at the last scan is nothing to go by then."""
+        """A transaction that changes `files`; at its end the lexical index follows, and what is to be embedded.
+
+        What the files were at the last scan is nothing to go by then.
+        """
+        self._new_words.clear()
+        self._sources.begin()
         with self.transaction():
             self.set("generation", self.generation() + 1)
             self.set("scan", b"")
             yield
+            postings.add(self.db, self.analyzer, list(self._new_words.values()))
+            postings.tidy(self.db)
+            self._sources.finish(self.db, SERVED)
 
     # --- files ---------------------------------------------------------------------------------------------
 
@@ -176,6 +169,12 @@ class Manifest:
 
     def count_all(self) -> int:
         return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+
+    def count_shared(self, local: str) -> int:
+        """Those that neither lie below the folder `local` nor say that they are local: the few that do are counted."""
+        below = "SELECT file_id FROM files WHERE path > ? || '/' AND path < ? || '0'"
+        kept = f"SELECT count(*) FROM ({below} UNION SELECT file_id FROM files WHERE local_only = 1)"
+        return self.count_all() - int(self.db.execute(kept, (local, local)).fetchone()[0])
 
     def paths(self, state: int = SERVED) -> list[str]:
         rows = self.db.execute("SELECT path FROM files WHERE state = ? ORDER BY path", (state,))
@@ -186,42 +185,60 @@ class Manifest:
         return int(self.db.execute("PRAGMA data_version").fetchone()[0])
 
     def put(self, row: FileRow, moved_from: str | None = None) -> None:
-        """Insert or replace one file: its row, its words; its passages stay only if content and title did.
+        """Insert or replace one file: its row, its words; its passages stay only if what is embedded did.
 
-        A file that had the path `moved_from` takes that row over.
+        A file that had the path `moved_from` takes that row over. It keeps its number only if its words are the same:
+        the lexical index is by numbers, and never changes a file.
         """
-        ask = "SELECT file_id, embedded, text_digest, title FROM files WHERE path IN (?, ?) ORDER BY path <> ?"
-        old, *more = self.db.execute(ask, (row.path, moved_from, row.path)).fetchall() or [None]
-        embedded = 0
+        there = [found for path in (row.path, moved_from) if path and (found := self._old(path))]
+        old = there[0] if there else None
+        self._sources.note(self.db, row.source)
+        embedded, number = False, None
         if old:
-            embedded = old[1] if old[2:] == (row.text_digest, row.title) else 0
-            self._drop(old[0], passages=not embedded)
-        for other in more:
-            self._drop(other[0], passages=True)
+            embedded = old.embedded_of == row.embedded_of
+            number = old.file_id if old.words_digest == row.words_digest else None
+            self._drop(old, passages=not embedded, words=number is None)
+        for other in there[1:]:
+            self._drop(other, passages=True, words=True)
         cursor = self.db.execute(
-            f"INSERT INTO files VALUES (?, ?, {', '.join('?' * len(row.columns))}, ?)",
-            (old[0] if old else None, row.path, *row.columns, embedded),
+            f"INSERT INTO files VALUES (?, ?, {', '.join('?' * len(row.columns))})", (number, row.path, *row.columns)
         )
-        if row.words:
-            self.db.execute(
-                "INSERT INTO words (rowid, content, about) VALUES (?, ?, ?)", (cursor.lastrowid, *row.words)
-            )
+        file_id = cursor.lastrowid or 0
+        if number is None and row.words:
+            self._new_words[file_id] = (file_id, *row.words)
+        if old and embedded and number is None:
+            self._of_each_model("UPDATE passages SET file_id = ?2", old.file_id, file_id)
+            self._of_each_model("UPDATE waiting SET file_id = ?2", old.file_id, file_id)
+        elif row.is_served and not embedded:
+            self.db.execute("INSERT INTO waiting SELECT model, ? FROM matrices", (file_id,))
         self.db.executemany(
-            "INSERT OR IGNORE INTO supersedes VALUES (?, ?)", [(cursor.lastrowid, one) for one in row.supersedes]
+            "INSERT OR IGNORE INTO supersedes VALUES (?, ?)", [(file_id, one) for one in row.supersedes]
         )
 
     def remove(self, paths: Iterable[str]) -> None:
         for path in paths:
-            for (file_id,) in self.db.execute("SELECT file_id FROM files WHERE path = ?", (path,)).fetchall():
-                self._drop(file_id, passages=True)
+            if old := self._old(path):
+                self._drop(old, passages=True, words=True)
 
-    def _drop(self, file_id: int, *, passages: bool) -> None:
-        self.db.execute("DELETE FROM words WHERE rowid = ?", (file_id,))
-        self.db.execute("DELETE FROM supersedes WHERE file_id = ?", (file_id,))
-        self.db.execute("DELETE FROM files WHERE file_id = ?", (file_id,))
+    def _old(self, path: str) -> _Old | None:
+        ask = f"SELECT file_id, words_digest, {', '.join(EMBEDDED_OF)} FROM files WHERE path = ?"
+        row = self.db.execute(ask, (path,)).fetchone()
+        return _Old(row[0], row[1], row[2:], row[-1]) if row else None
+
+    def _drop(self, old: _Old, *, passages: bool, words: bool) -> None:
+        self._sources.note(self.db, old.source)
+        if words and not self._new_words.pop(old.file_id, None) and old.words_digest:
+            postings.drop(self.db, old.file_id)
+        self.db.execute("DELETE FROM supersedes WHERE file_id = ?", (old.file_id,))
+        self.db.execute("DELETE FROM files WHERE file_id = ?", (old.file_id,))
         if passages:
-            for (model,) in self.db.execute("SELECT model FROM matrices").fetchall():
-                self.db.execute("DELETE FROM passages WHERE model = ? AND file_id = ?", (model, file_id))
+            self._of_each_model("DELETE FROM passages", old.file_id)
+            self._of_each_model("DELETE FROM waiting", old.file_id)
+
+    def _of_each_model(self, statement: str, file_id: int, *values: object) -> None:
+        """Delete or update a file's rows of a table, one model after the other: they are in that order."""
+        for (model,) in self.db.execute("SELECT model FROM matrices").fetchall():
+            self.db.execute(f"{statement} WHERE file_id = ?1 AND model = {model:d}", (file_id, *values))
 
     def problems(self) -> list[Problem]:
         """Every problem of every file, by path."""
@@ -249,7 +266,7 @@ def _check_version(db: sqlite3.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")
         version = _version(db)  # somebody else may have made them meanwhile
         if version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            for statement in re.sub("--.*", "", _SCHEMA).split(";"):
+            for statement in (_SCHEMA + postings.SCHEMA).split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             version = SCHEMA_VERSION
@@ -260,3 +277,12 @@ def _check_version(db: sqlite3.Connection) -> None:
 
 def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+class _Old(NamedTuple):
+    """What `put` must know of the row that it replaces."""
+
+    file_id: int
+    words_digest: bytes | None
+    embedded_of: tuple[object, ...]
+    source: str | None

@@ -3,6 +3,8 @@
 A row is written and flushed before the manifest names it, so a crash leaves rows that nobody names. No byte that a
 reader may have mapped is ever changed, and the file is never cut. Each row has a CRC-32 in the manifest: rows that
 win a search are checked every time, all of them when the file's stamp is not the one noted after the last append.
+
+A large matrix has a sketch beside it, `vectors.bits`, that grows with it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .manifest import CacheDamaged, Manifest
+from . import models
+from .damage import CacheDamaged
+from .manifest import Manifest
+from .sketch import Sketch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +36,8 @@ class Matrix:
         self._folder, self._manifest, self._key, self.dimension = folder, manifest, key, dimension
         self.model = 0  # its number in the manifest; 0 while it has no vectors
         self._file = ""
-        self._mapped: NDArray[np.float32] | None = None
+        self._mapped: NDArray[np.float32] | None = None  # all the file has room for, so that it is mapped seldom
+        self._sketch: Sketch | None = None
 
     def rows(self) -> NDArray[np.float32]:
         """All rows in use, read-only. Raises `CacheDamaged` if the file is missing, short or not what was written."""
@@ -41,6 +47,7 @@ class Matrix:
             "SELECT model, file, used, stamp, dimension FROM matrices WHERE key = ?", (self._key,)
         ).fetchone()
         if not found:
+            self.model, self._mapped = 0, None
             return np.empty((0, self.dimension), np.float32)
         model, file, used, stamp, dimension = found
         if dimension != self.dimension:
@@ -111,17 +118,26 @@ class Matrix:
             "UPDATE matrices SET used = ?, capacity = ?, stamp = ? WHERE model = ?",
             (used + len(new), capacity, _stamp(path), self.model),
         )
+        if checksums := self.sketch().extend(self.rows()):
+            self._manifest.set(f"sketch {self.model}", checksums)
+
+    def sketch(self) -> Sketch:
+        """The sketch of the rows, as far as there is one."""
+        rows, name = self.rows(), f"{self._file.removesuffix('.npy')}.bits"
+        if self._sketch is None or self._sketch.path.name != name:
+            self._sketch = Sketch(self._folder / name, self.dimension)
+        named = self._manifest.get(f"sketch {self.model}") if len(rows) else b""
+        self._sketch.follow(named if isinstance(named, bytes) else b"")
+        return self._sketch
 
     def _open_for_append(self) -> None:
         """Find this model's file, or begin one."""
         db = self._manifest.db
         found = db.execute("SELECT model, file FROM matrices WHERE key = ?", (self._key,)).fetchone()
         if not found:
-            number = db.execute("SELECT coalesce(max(model), 0) + 1 FROM matrices").fetchone()[0]
-            file = "vectors.npy" if number == 1 else f"vectors-{number}.npy"
-            (self._folder / file).unlink(missing_ok=True)  # left by a crash: no manifest names it
-            db.execute("INSERT INTO matrices VALUES (?, ?, ?, ?, 0, 0, '')", (number, self._key, file, self.dimension))
-            found = (number, file)
+            found = models.enter(self._manifest, self._key, self.dimension)
+            (self._folder / found[1]).unlink(missing_ok=True)  # left by a crash: no manifest names it
+            self._manifest.set(f"sketch {found[0]}", b"")
         self.model, self._file = found
 
 
@@ -132,7 +148,8 @@ def _mapped(path: Path, used: int, dimension: int) -> NDArray[np.float32]:
         size = path.stat().st_size
         if size < HEADER_BYTES + used * dimension * 4:
             raise CacheDamaged(f"{path.name} is shorter than the {used} rows it should hold")
-        whole = np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(used, dimension))
+        room = (size - HEADER_BYTES) // (dimension * 4)
+        whole = np.memmap(path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(room, dimension))
     except (OSError, ValueError) as error:
         raise CacheDamaged(f"{path.name}: {error}") from error
     return whole.view(np.ndarray)

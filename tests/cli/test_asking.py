@@ -70,7 +70,7 @@ def test_the_json_answer_has_results_and_a_receipt(run, four):
     promised |= {"is_stale", "days_until_stale", "local_only", "tags", "created_at", "path", "score"}
     assert promised <= answer["results"][0].keys()
     receipt = {"scanned", "changed", "pending", "unreadable", "problems", "lexical_only", "model", "git_head"}
-    assert receipt <= answer["receipt"].keys()
+    assert receipt | {"reranked", "unheld"} <= answer["receipt"].keys()
 
 
 def test_a_question_may_be_several_words_or_standard_input(run, four):
@@ -131,6 +131,49 @@ def test_a_floor_for_similarity_leaves_out_what_is_far(run, four):
     """0.99 admits nothing of these; the receipt is still given."""
     ran = run("recall", "zoology of the deep sea", "--min-similarity", "0.99", "--json")
     assert (ran.code, ran.json()["results"], ran.json()["receipt"]["scanned"]) == (NOTHING, [], 4)
+
+
+@pytest.mark.model
+def test_where_nothing_answers_one_line_says_so_and_what_is_nearest(run, four):
+    """Nothing on stdout, so that no script takes it for an answer."""
+    ran = run("recall", "how do I bake sourdough bread?")
+    assert (ran.code, ran.out) == (NOTHING, "")
+    assert len(ran.err.splitlines()) == 1
+    assert "nothing in namespace shared seems to answer" in ran.said and "the nearest is 0." in ran.said
+    assert any(text[:60] in ran.said for text in (RATE, *OTHERS)) and "--nearest" in ran.said
+
+
+@pytest.mark.model
+def test_what_is_nearest_is_shown_to_who_asks_for_it(run, four):
+    """And still said to be no answer; where there is one, the option changes nothing."""
+    ran = run("recall", "how do I bake sourdough bread?", "--nearest", "-n", "2")
+    assert ran.code == FOUND and ran.out.count("shared/") == 2
+    assert "none of these seems to answer" in ran.said
+    asked = ("recall", "what are the API constraints?", "--json")
+    assert run(*asked, "--nearest").json()["results"] == run(*asked).json()["results"] != []
+
+
+@pytest.mark.model
+def test_the_json_says_whether_it_is_an_answer(run, four):
+    """With an empty list where it is none, unless what is nearest is asked for."""
+    ran = run("recall", "how do I bake sourdough bread?", "--json")
+    assert (ran.code, ran.json()["results"], ran.json()["answered"], ran.err) == (NOTHING, [], False, "")
+    ran = run("recall", "how do I bake sourdough bread?", "--json", "--nearest")
+    assert (ran.code, len(ran.json()["results"]), ran.json()["answered"]) == (FOUND, 4, False)
+    assert run("recall", "what are the API constraints?", "--json").json()["answered"] is True
+
+
+def test_what_says_the_same_is_one_result_with_the_names_of_the_others(run, write):
+    """In a line under it, and in the JSON."""
+    for name in ("aaaa1111", "bbbb2222", "cccc3333"):
+        write(f"{name}.md", f"---\nid: {name}\n---\n{RATE}\n")
+    write("other.md", RATE.replace("100", "200"))
+    answer = run("recall", "100 requests", "--json").json()
+    assert len(answer["results"]) == 2 and answer["answered"]
+    first, others = answer["results"][0]["id"], answer["results"][0]["same_as"]
+    assert sorted([first, *others]) == ["aaaa1111", "bbbb2222", "cccc3333"] and answer["results"][1]["same_as"] == []
+    out = run("recall", "100 requests").out
+    assert f"+2 that say the same: {', '.join(others)}\n" in out and out.count("+") == 1
 
 
 def test_without_a_model_recall_goes_by_words_and_says_so_once(run, four, tmp_path):

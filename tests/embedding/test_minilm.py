@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mesh.embedding import blas_threads, load_embedder
-from mesh.embedding.bert import INNER, _gelu
+from mesh.embedding.bert import MINILM, _gelu
 from mesh.embedding.minilm import MiniLM
 from mesh.embedding.weights import SHA256
 from mesh.errors import ModelUnavailable
@@ -135,10 +135,10 @@ def test_gelu_is_right_to_three_ten_millionths_and_never_overflows():
     """Against the definition by the error function, far beyond what the model produces."""
     from math import erfc, sqrt
 
-    x = np.linspace(-60, 60, 64 * INNER, dtype=np.float32).reshape(64, INNER)
+    x = np.linspace(-60, 60, 64 * MINILM.inner, dtype=np.float32).reshape(64, MINILM.inner)
     right = np.array([0.5 * v * erfc(-v / sqrt(2)) for v in x.ravel().astype(float)]).reshape(x.shape)
     with np.errstate(over="ignore"):
-        _gelu(x, np.zeros(INNER, np.float32), np.empty((2, 16, INNER), np.float32))
+        _gelu(x, np.zeros(MINILM.inner, np.float32), np.empty((2, 16, MINILM.inner), np.float32))
     assert (np.abs(x - right) / np.maximum(np.abs(right), 1)).max() < 3e-7
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mesh.embedding import load_embedder
-from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder
+from mesh.embedding.sentence_transformers import SentenceTransformersEmbedder, identity
 from mesh.errors import ModelUnavailable
 
 NOWHERE = Path("/nonexistent")
@@ -51,21 +51,32 @@ def test_its_passages_fit_its_window(embedder):
 @pytest.mark.model
 def test_the_key_of_a_folder_follows_its_content(embedder, model_folder, tmp_path):
     """A folder that is trained again is another space."""
-    from mesh.embedding.sentence_transformers import _identity
-
     assert str(model_folder) in embedder.key
     assert embedder.key.endswith("/384")
     (tmp_path / "config.json").write_text("{}")
-    before = _identity(str(tmp_path))
+    before = identity(str(tmp_path))
     (tmp_path / "config.json").write_text('{"trained": "again"}')
-    assert _identity(str(tmp_path)) != before
+    assert identity(str(tmp_path)) != before
 
 
-def test_the_key_of_a_hub_name_is_the_name():
-    """The same on every machine."""
-    from mesh.embedding.sentence_transformers import _identity
-
-    assert _identity("BAAI/bge-small-en-v1.5") == "BAAI/bge-small-en-v1.5"
+def test_the_key_of_a_hub_name_follows_what_was_fetched(tmp_path):
+    """As long as nothing was, it is the name; a model that its owner replaced is another space."""
+    name, root = "maker/model", tmp_path / "models--maker--model"
+    assert identity(name, tmp_path) == name
+    for commit, weights in (("aaaa", "digest1"), ("bbbb", "digest1"), ("cccc", "digest2")):
+        snapshot = root / "snapshots" / commit
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text("{}")
+        (root / "blobs").mkdir(exist_ok=True)
+        (root / "blobs" / weights).write_bytes(b"weights")
+        (snapshot / "model.safetensors").symlink_to(f"../../blobs/{weights}")
+    found = []
+    for commit in ("aaaa", "bbbb", "cccc"):
+        (root / "refs").mkdir(exist_ok=True)
+        (root / "refs" / "main").write_text(commit)
+        found.append(identity(name, tmp_path))
+    assert found[0].startswith("maker/model@")
+    assert found[0] == found[1] != found[2], "a commit that changed neither weights nor configuration changes nothing"
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):

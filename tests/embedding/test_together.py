@@ -34,7 +34,7 @@ def asked_at_once(together, embedder, texts):
 
     def ask(text: str) -> None:
         try:
-            answers[text] = together.embed([text])
+            answers[text] = together.embed_questions([text])
         except ValueError as error:
             answers[text] = error
 
@@ -43,7 +43,7 @@ def asked_at_once(together, embedder, texts):
     assert embedder.began.wait(30)
     for thread in threads[1:]:
         thread.start()
-    while len(together._waiting) < len(texts) - 1:
+    while len(together._questions._waiting) < len(texts) - 1:
         pass
     embedder.go_on.set()
     for thread in threads:
@@ -70,7 +70,20 @@ def test_an_error_reaches_all_it_concerns_and_nobody_after_them():
     assert isinstance(answers["bad"], ValueError)
     assert isinstance(answers["with it"], ValueError)
     assert np.array_equal(answers["first"], HashEmbedder().embed(["first"]))
-    assert np.array_equal(together.embed(["later"]), HashEmbedder().embed(["later"]))
+    assert np.array_equal(together.embed_questions(["later"]), HashEmbedder().embed(["later"]))
+
+
+def test_a_passage_does_not_go_with_questions():
+    """Each kind is embedded as what it is, also while the other kind gathers."""
+
+    class Telling(Slow):
+        def embed_questions(self, texts):
+            return -super().embed_questions(texts)
+
+    embedder = Telling()
+    together = Together(embedder)
+    embedder.go_on.set()
+    assert np.array_equal(together.embed(["one"]), -together.embed_questions(["one"]))
 
 
 @pytest.mark.parametrize("texts", [[], ["one", "two"], ["one"] * 300])

@@ -57,7 +57,7 @@ class Index:
         for path in self.truth if paths is None else paths:
             cosines = [float(vector @ question) for vector in self.truth[path]]
             place = int(np.argmax(cosines))
-            scored[path] = Near(cosines[place], place * 10, place * 10 + 9)
+            scored[path] = Near(cosines[place], place * 10, place * 10 + 9, row=-1)
         return dict(sorted(scored.items(), key=lambda one: -one[1].cosine)[:limit])
 
 

@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from mesh.index.manifest import CacheDamaged, Manifest
+from mesh.index.damage import CacheDamaged
+from mesh.index.manifest import Manifest
 from mesh.index.vectors import FIRST_CAPACITY, HEADER_BYTES, Matrix
 
 D = 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from hashing import write
 from mesh_servers.http_errors import STATUSES, status_of
 from mesh_servers.route_table import ROUTES
 
@@ -38,7 +39,7 @@ def test_what_is_learned_is_recalled(app):
     learned = app.post("/learn", content=DEPLOY, memory_type="process").json()
     assert (learned["status"], learned["result"]["status"]) == ("ok", "stored")
     found = app.post("/recall", query="how to deploy", count=3).json()
-    assert list(found) == ["status", "results", "count", "namespace", "receipt"]
+    assert list(found) == ["status", "results", "count", "answered", "namespace", "receipt"]
     assert [(row["content"], row["memory_type"]) for row in found["results"]] == [(DEPLOY, "process")]
     assert (found["status"], found["count"], found["namespace"]) == ("ok", 1, "shared")
     assert found["receipt"]["scanned"] == 1
@@ -88,6 +89,18 @@ def test_recall_and_inspect_take_the_same_filters(app):
         assert [row["content"] for row in found] == [LIMIT]
     assert app.get("/inspect?tags=api&tags=slow&type=decision&agent=coding-agent&since=yesterday").json()["count"] == 1
     assert app.get("/inspect?until=2020-01-01").json()["count"] == 0
+
+
+def test_recall_says_whether_it_is_an_answer_and_gives_what_says_the_same_once(app, home):
+    """By words alone nothing is known to be unrelated; what is not found at all is no answer."""
+    for name in ("aaaa1111", "bbbb2222"):
+        write(home, f"shared/{name}.md", f"---\nid: {name}\n---\n{LIMIT}\n")
+    found = app.post("/recall", query="rate limit").json()
+    assert (found["count"], found["answered"]) == (1, True)
+    assert {found["results"][0]["id"], *found["results"][0]["same_as"]} == {"aaaa1111", "bbbb2222"}
+    none = app.post("/recall", query="sourdough").json()
+    assert (none["results"], none["answered"]) == ([], False)
+    assert app.post("/context", query="sourdough").json()["memory_count"] == 0
 
 
 def test_inspect_goes_through_all_memories_page_by_page(app):

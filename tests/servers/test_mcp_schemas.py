@@ -20,7 +20,7 @@ from mesh_servers.mcp_server import DEFAULT_PORT
 from mesh.memory import TYPES
 
 MOST_CHARACTERS = 4096  # of a description or of the instructions, where clients cut
-MOST_BYTES = 12_000  # of the whole list: it is part of every conversation
+MOST_BYTES = 12_500  # of the whole list: it is part of every conversation
 
 
 @pytest.fixture(params=[False, True], ids=["", "local"])

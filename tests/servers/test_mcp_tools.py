@@ -82,6 +82,39 @@ def test_recall_answers_as_the_library_does(mcp_server, home):
     assert rows[0]["content"].startswith("Invoices")
 
 
+@pytest.mark.model
+def test_recall_says_when_nothing_answers_instead_of_giving_what_is_nearest(mcp_server, home):
+    """The text names no memory; a context has none either; the prompt says so; `nearest` gives them all the same."""
+    with Mesh(home=home) as mesh:
+        for text in (CONTENT, "Invoices are sent on the first of the month", "Tea is at 4"):
+            mesh.learn(text, tags=["all"])
+    server, asked = mcp_server(), {"query": "how do I bake sourdough bread?"}
+    none = answer(server, "mesh_recall", **asked)
+    assert (none["results"], none["count"], none["answered"]) == ([], 0, False)
+    assert "Nothing in namespace shared seems to answer" in none["text"] and "Invoices" not in none["text"]
+    assert "without tags" in answer(server, "mesh_recall", **asked, tags=["all"])["text"]
+    nearest = answer(server, "mesh_recall", **asked, nearest=True)
+    assert (nearest["count"], nearest["answered"]) == (3, False)
+    assert "None of these seems to answer." in nearest["text"] and "Tea is at 4" in nearest["text"]
+    assert answer(server, "mesh_recall", query="when does billing happen?")["answered"] is True
+    made = answer(server, "mesh_context", **asked)
+    assert made["memory_count"] == 0 and "Tea" not in made["text"]
+    prompt = talk(server, lambda client: client.get_prompt("recall", asked)).messages[0].content.text
+    assert "seems to answer" in prompt and "Tea" not in prompt
+
+
+def test_what_says_the_same_is_given_once_with_the_ids_of_the_others(server, home):
+    """In the data only where there are any, and in the text."""
+    for name in ("aaaa1111", "bbbb2222"):
+        write(home, f"shared/{name}.md", f"---\nid: {name}\n---\n{CONTENT}\n")
+    write(home, "shared/c.md", "The deploy is something else")
+    found = answer(server, "mesh_recall", query=CONTENT)
+    first = found["results"][0]
+    assert {first["id"], *first["same_as"]} == {"aaaa1111", "bbbb2222"}
+    assert all("same_as" not in row for row in found["results"][1:])
+    assert f"+1 that says the same: {first['same_as'][0]}" in found["text"]
+
+
 # --- learning ---------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""How good recall is, measured on questions whose answers are known."""

@@ -1,0 +1,40 @@
+"""Memories one after the other, and one as its file is now."""
+
+from __future__ import annotations
+
+from . import codec
+from .errors import MalformedMemory
+from .index.filters import Filters
+from .memory import Memory
+from .workspace import Workspace
+
+
+def listed(
+    workspace: Workspace, *, filters: Filters | None = None, limit: int = 20, offset: int = 0
+) -> tuple[list[Memory], int]:
+    """Memories by age, the youngest first, and how many there are in all."""
+    chosen = filters or Filters()
+    with workspace.turn:
+        return workspace.cache.run(lambda: _listed(workspace, chosen, limit, offset))
+
+
+def _listed(workspace: Workspace, filters: Filters, limit: int, offset: int) -> tuple[list[Memory], int]:
+    workspace.refresh()
+    where, values = filters.where()
+    db = workspace.cache.manifest.db
+    total = db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
+    paths = db.execute(
+        f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
+        [*values, limit, offset],
+    ).fetchall()
+    found = [memory for (path,) in paths if (memory := read(workspace, path, filters))]
+    return found, int(total)
+
+
+def read(workspace: Workspace, path: str, filters: Filters) -> Memory | None:
+    """The memory of a file; None if, since it was looked at, it has gone, broke, or may no longer be told of."""
+    try:
+        memory = codec.read(workspace.vault.bytes_of(path), path)
+    except (OSError, MalformedMemory):
+        return None
+    return memory if filters.local or not memory.local_only else None
