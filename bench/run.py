@@ -181,7 +181,8 @@ def random_vectors(mesh: Mesh, contents: list[str]) -> None:
                 "INSERT INTO passages VALUES (?, ?, 0, 0, ?, ?)",
                 [(matrix.model, file_id, length[digest], digest) for file_id, digest in part],
             )
-            db.execute("UPDATE files SET embedded = ?", (matrix.model,))
+    with workspace.cache.manifest.transaction() as db:
+        db.execute("DELETE FROM waiting WHERE model = ?", (matrix.model,))
 
 
 def scan(mesh: Mesh) -> None:
@@ -216,7 +217,7 @@ def bare_product(mesh: Mesh) -> float:
     embedder = mesh.workspace.embedder
     assert embedder is not None
     rows = mesh.workspace.cache.matrix(embedder).rows()
-    question = embedder.embed(["a question"])[0]
+    question = embedder.embed_questions(["a question"])[0]
     return repeated(lambda: rows @ question, 20)["p50_ms"]
 
 
