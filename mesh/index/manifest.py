@@ -15,9 +15,7 @@ or of another version is made again from the files.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +25,12 @@ from ..memory import Problem
 from . import authors, postings
 from .analysis import Analyzer
 from .damage import CacheDamaged, translated
+from .opening import BUSY_SECONDS, OPENING, create, use_wal
 
 if TYPE_CHECKING:
     from .file_row import FileRow
 
 SCHEMA_VERSION = 4
-BUSY_SECONDS = 30.0
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
@@ -82,11 +80,11 @@ class Manifest:
     @classmethod
     def open(cls, path: Path) -> Manifest:
         """Open it, made when missing. Raises `CacheDamaged`, `CacheReadOnly`, `sqlite3.OperationalError`."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
-        with translated():
+        with translated(), OPENING:
+            create(path)
             db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
             try:
-                _use_wal(db)
+                use_wal(db)
                 db.execute("PRAGMA synchronous = NORMAL")
                 db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
                 _check_version(db)
@@ -244,19 +242,6 @@ class Manifest:
         """Every problem of every file, by path."""
         rows = self.db.execute("SELECT path, problems FROM files WHERE problems <> '' ORDER BY path")
         return [Problem(path, *one) for path, problems in rows for one in json.loads(problems)]
-
-
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log. For this alone SQLite does not wait while others make the same switch."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if (error.sqlite_errorcode or 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.005)
 
 
 def _check_version(db: sqlite3.Connection) -> None:

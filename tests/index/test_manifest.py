@@ -1,11 +1,13 @@
 """`manifest.db`: made when missing, read by many, and every kind of failure told from every other."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from mesh import codec
+from mesh import Mesh, codec
 from mesh.index import models, postings
 from mesh.index.damage import CacheDamaged, CacheReadOnly, translated
 from mesh.index.file_row import FileRow
@@ -324,3 +326,19 @@ def test_a_copy_of_nothing_is_empty(tmp_path, content):
     if content is not None:
         (tmp_path / "manifest.db").write_bytes(content)
     assert Manifest.open_copy(tmp_path / "manifest.db").count() == 0
+
+
+def test_opening_it_twice_in_one_process_leaves_the_log_of_the_first_alone(home, without_model):
+    """POSIX locks belong to a process: a descriptor that is closed must not free those of another connection.
+
+    Else the next process that ends takes itself for the last, and deletes the log that is still written to.
+    """
+    elsewhere = "import sys; from mesh import Mesh; print(Mesh(home=sys.argv[1]).count())"
+    with Mesh(home=home) as first, Mesh(home=home) as second:
+        for number in range(3):
+            first.learn(f"The otter is number {number}")
+            second.recall("otter")
+            second.close()
+            done = subprocess.run([sys.executable, "-c", elsewhere, home], capture_output=True, text=True, check=True)
+            assert done.stdout == f"{number + 1}\n"
+            assert (home / ".cache" / "shared" / "manifest.db-wal").exists()
