@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from mesh.errors import InvalidInput
 from mesh.evaluation.scoring import DEPTH, OVERALL, QUESTIONS, Comparison, compared, metrics
 
 from .options import Json, Namespace
-from .output import Bar, counted, note, print_json, styled, visible
+from .output import Bars, counted, note, print_json, styled, visible
 
 if TYPE_CHECKING:
     from mesh.evaluation.running import Report
@@ -71,38 +70,15 @@ def _evaluated(file: Path, namespace: str | None, n: int, limit: int | None) -> 
     settings = Settings.from_environment()
     if namespace is not None:
         settings = replace(settings, namespace=inputs.namespace(namespace))
-    bars = _Bars()
     try:
-        return run(read(file), settings, n=n, limit=limit, progress=bars)
+        with Bars() as bars:
+            return run(read(file), settings, n=n, limit=limit, progress=bars)
     except UnusableQuestions as error:
-        bars.finish()
         for problem in error.problems[:MOST_TOLD]:
             note(str(problem))
         if len(error.problems) > MOST_TOLD:
             note(f"{file}: {len(error.problems) - MOST_TOLD:,} more lines cannot be used")
         raise typer.Exit(WRONG_FILE) from error
-    finally:
-        bars.finish()
-
-
-class _Bars:
-    """A progress bar for each kind of work, one after the other."""
-
-    def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._unit = ""
-
-    def __call__(self, unit: str, count: int, total: int) -> None:
-        if unit != self._unit:
-            self.finish()
-            self._bar, self._unit = Bar(total, unit, time.monotonic), unit
-        if self._bar:
-            self._bar.advance(count)
-
-    def finish(self) -> None:
-        if self._bar:
-            self._bar.finish()
-        self._bar, self._unit = None, ""
 
 
 # --- the figures of another time ---------------------------------------------------------------------------------

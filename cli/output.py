@@ -7,9 +7,10 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from mesh.settings import Settings
 
@@ -138,3 +139,24 @@ class Bar:
     def finish(self) -> None:
         if self._shown:
             print(file=sys.stderr)
+
+
+class Bars:
+    """A bar for each kind of work, one after the other; the last one is finished at the end of a `with`."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._unit = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.finish()
+
+    def __call__(self, unit: str, count: int, total: int | None) -> None:
+        if unit != self._unit or self._bar is None:
+            self.__exit__()
+            self._bar, self._unit = Bar(total, unit, time.monotonic), unit
+        self._bar.advance(count)

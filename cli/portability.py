@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import typer
 from mesh.errors import InvalidInput
 
 from .options import Json, Namespace, opened
-from .output import Bar, counted, first_line, note, one_line, print_json
+from .output import Bars, counted, first_line, note, one_line, print_json
 
 if TYPE_CHECKING:
     from mesh.portability.deciding import Outcome, Wanted
@@ -98,19 +97,15 @@ def import_(
     from mesh.portability.importing import import_source
     from mesh.portability.reading import namespace_of
 
-    bars = _Bars()
-    with _file_of(source) as path, opened(namespace or namespace_of(path), must_exist=False) as mesh:
-        try:
-            result = import_source(
-                mesh.workspace,
-                path,
-                dry_run=dry_run,
-                replace=replace or overwrite,
-                progress=bars,
-                told=_print_decision if dry_run and not as_json else None,
-            )
-        finally:
-            bars.finish()
+    with _file_of(source) as path, opened(namespace or namespace_of(path), must_exist=False) as mesh, Bars() as bars:
+        result = import_source(
+            mesh.workspace,
+            path,
+            dry_run=dry_run,
+            replace=replace or overwrite,
+            progress=lambda done, count, total: bars("records" if done == "read" else "memories", count, total),
+            told=_print_decision if dry_run and not as_json else None,
+        )
     if result.broke_off and not result.outcomes and not result.errors:
         raise result.broke_off
     if as_json:
@@ -178,23 +173,3 @@ def _file_of(source: str) -> Iterator[Path]:
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield path
-
-
-class _Bars:
-    """A bar for the records, then one for the memories that are embedded."""
-
-    def __init__(self) -> None:
-        self._bar: Bar | None = None
-        self._phase = ""
-
-    def __call__(self, phase: str, count: int, total: int | None) -> None:
-        if phase != self._phase:
-            self.finish()
-            unit = "records" if phase == "read" else "memories"
-            self._bar, self._phase = Bar(total, unit, time.monotonic), phase
-        if self._bar:
-            self._bar.advance(count)
-
-    def finish(self) -> None:
-        if self._bar:
-            self._bar.finish()
