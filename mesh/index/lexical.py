@@ -72,7 +72,6 @@ class Matches:
     def __init__(self, lexicon: Lexicon, question: Question) -> None:
         self._lexicon, self._question = lexicon, question
         self._postings: dict[str, tuple[Numbers, NDArray[np.uint8]]] = {}
-        self._every: list[_Part] | None = None
 
     @cached_property
     def _lengths(self) -> Numbers:
@@ -88,22 +87,21 @@ class Matches:
         (term,) = self._lexicon.manifest.analyzer.terms([token])
         return self._posting(term)[0]
 
+    @cached_property
     def _parts(self) -> list[_Part]:
         """Of each word, the rarest first, without files that were dropped or are not admitted."""
-        if self._every is None:
-            admitted, parts = self._admitted(), []
-            terms = self._lexicon.manifest.analyzer.terms(one.token for one in self._question.words)
-            for term in dict.fromkeys(terms):
-                files, weights = self._posting(term)
-                if self._lexicon.files < len(self._lengths) - 1:  # not every number is a file that is there
-                    there = self._lengths[files] > 0
-                    files, weights = files[there], weights[there]
-                rarity = math.log(1 + (self._lexicon.files - len(files) + 0.5) / (len(files) + 0.5))
-                if admitted is not None:
-                    files, weights = files[admitted[files]], weights[admitted[files]]
-                parts.append(_Part(rarity, files, weights))
-            self._every = sorted(parts, key=lambda part: -part.rarity)
-        return self._every
+        admitted, parts = self._admitted, []
+        terms = self._lexicon.manifest.analyzer.terms(one.token for one in self._question.words)
+        for term in dict.fromkeys(terms):
+            files, weights = self._posting(term)
+            if self._lexicon.files < len(self._lengths) - 1:  # not every number is a file that is there
+                there = self._lengths[files] > 0
+                files, weights = files[there], weights[there]
+            rarity = math.log(1 + (self._lexicon.files - len(files) + 0.5) / (len(files) + 0.5))
+            if admitted is not None:
+                files, weights = files[admitted[files]], weights[admitted[files]]
+            parts.append(_Part(rarity, files, weights))
+        return sorted(parts, key=lambda part: -part.rarity)
 
     def _add(self, scores: Floats, part: _Part, within: NDArray[np.bool_] | None) -> None:
         """Add what a word does to the scores, by file, of those `within`."""
@@ -124,8 +122,8 @@ class Matches:
         import numpy as np
 
         scores = np.zeros(len(self._lengths))
-        rest, within = sum(part.most for part in self._parts()), None
-        for part in self._parts():
+        rest, within = sum(part.most for part in self._parts), None
+        for part in self._parts:
             if within is None and len(part.files) > _MANY:
                 least = _least(scores[scores > 0], keep)
                 within = scores >= least - rest if least > rest else None
@@ -133,6 +131,7 @@ class Matches:
             rest -= part.most
         return scores
 
+    @cached_property
     def _admitted(self) -> NDArray[np.bool_] | None:
         """By file, whether it has all words of the phrases and no excluded word; None if there is nothing to ask."""
         import numpy as np
@@ -184,7 +183,7 @@ class Matches:
         import numpy as np
 
         scores = np.zeros(len(within))
-        for part in self._parts():
+        for part in self._parts:
             self._add(scores, part, within)
         return scores
 
@@ -203,7 +202,7 @@ class Matches:
 
     def admitted(self, files: Iterable[int]) -> set[int]:
         """Those of some files that have all words of the phrases, and no excluded word."""
-        admitted = self._admitted()
+        admitted = self._admitted
         return {file for file in files if admitted is None or (file < len(admitted) and admitted[file])}
 
     def matched(self, files: Iterable[int]) -> dict[int, list[str]]:
@@ -220,11 +219,12 @@ class Matches:
         """Of each file, the share of the question's words that it has in some form, each counting by its rarity."""
         shares = dict.fromkeys(files, 0.0)
         wanted, most = self._marked(shares), max(self._lexicon.files, _TELLING)
-        having = [part.files for part in self._parts()]
+        having = [part.files for part in self._parts]
         rarities = [math.log(1 + (most - len(some) + 0.5) / (len(some) + 0.5)) for some in having]
         for some, rarity in zip(having, rarities, strict=True):
+            share = rarity / sum(rarities)
             for file_id in some[wanted[some]].tolist():
-                shares[file_id] += rarity / sum(rarities)
+                shares[file_id] += share
         return shares
 
 
