@@ -102,8 +102,9 @@ def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[
             memory = codec.read(data, path)
         except (OSError, MalformedMemory):
             continue  # it changed since the refresh; the next one deals with it
-        differ = authors_differ.setdefault(memory.source, authors.several(cache.manifest.db, memory.source))
-        parts[file_id, digest] = passages(memory, embedder, authors_differ=differ)
+        if memory.source not in authors_differ:
+            authors_differ[memory.source] = authors.several(cache.manifest.db, memory.source)
+        parts[file_id, digest] = passages(memory, embedder, authors_differ=authors_differ[memory.source])
     matrix = cache.matrix(embedder)
     texts = {passage.digest: passage.text for several in parts.values() for passage in several}
     vectors = _vectors(cache, embedder, texts)
