@@ -178,6 +178,15 @@ def waiting_for(home, key_part):
         return found and db.execute("SELECT count(*) FROM waiting WHERE model = ?", found).fetchone()[0]
 
 
+def begun(home, mesh):
+    """Ask until some vectors of the short model are there. Returns by when all the rest must have happened."""
+    until = time.monotonic() + 100
+    while not waiting_for(home, "[:64]"):
+        mesh.recall("walrus")
+        assert time.monotonic() < until
+    return until
+
+
 @pytest.mark.model
 def test_kill_9_in_the_middle_and_again(home):
     """Recall goes by the old vectors, in other processes too; the second run embeds only what the first did not."""
@@ -263,10 +272,7 @@ def test_another_choice_ends_the_one_that_was_announced(home, monkeypatch):
     with Mesh(home=home) as mesh:
         mesh.reindex()
         reembed.announce(home, SHORT)
-        until = time.monotonic() + 100
-        while not waiting_for(home, "[:64]"):
-            mesh.recall("walrus")
-            assert time.monotonic() < until
+        until = begun(home, mesh)
         reembed.switch(home, Model(DEFAULT, 32), reembed.loaded(Model(DEFAULT, 32), mesh.workspace.settings))
         assert waiting_for(home, "[:64]") > 0
         while not mesh.recall("walrus").receipt.model.endswith("[:32]"):
@@ -283,10 +289,7 @@ def test_closing_ends_the_work_and_the_next_goes_on(home, monkeypatch):
     with Mesh(home=home) as mesh:
         mesh.reindex()
         reembed.announce(home, SHORT)
-        until = time.monotonic() + 100
-        while not waiting_for(home, "[:64]"):
-            mesh.recall("walrus")
-            assert time.monotonic() < until
+        until = begun(home, mesh)
     left = waiting_for(home, "[:64]")
     assert left > 0 and choice.read(home).coming == SHORT
     time.sleep(0.2)
