@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from . import reembed
 from .embedding import choice, load_model
 from .embedding.choice import Model
 from .errors import LockTimeout, MeshError, ModelUnavailable
@@ -85,6 +84,8 @@ class CurrentModel:
 
     def _follow(self, stop: threading.Event) -> None:
         """Load what is used now, then bring in what is coming, and load that."""
+        from . import reembed
+
         self._again_at = float("inf")
         try:
             while True:
@@ -105,6 +106,8 @@ class CurrentModel:
             log.warning("the model that was chosen is not used yet: %s", error)
 
     def _bring_in(self, model: Model, stop: threading.Event) -> None:
+        from . import reembed
+
         announced = self._seen
 
         def go_on(_: int) -> None:

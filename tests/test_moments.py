@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mesh.index.dated import MAY_NAME_ONE
 from mesh.moments import MAX_LENGTH, named
 
 NOW = datetime(2026, 11, 23, 10, 30).astimezone()  # a Monday, wherever this runs
@@ -176,6 +177,7 @@ what says "last week"
 def test_a_time_is_read(question, span):
     """As a reader would on Monday, 23 November 2026, at 10:30."""
     assert said(question) == span
+    assert MAY_NAME_ONE.search(question), "recall would not even read it"
 
 
 @pytest.mark.parametrize("question", NOT_NAMED)
@@ -267,6 +269,7 @@ _PIECES = st.sampled_from(
 def test_any_text_names_a_span_or_nothing(question):
     """It never raises, and no span is empty or beyond what clocks can say."""
     found = named(question, NOW)
+    assert found is None or MAY_NAME_ONE.search(question), "recall would not even read it"
     if found:
         start, end = found.span.local()
         assert start < end and found.span.utc()[0] < found.span.utc()[1]

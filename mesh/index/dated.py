@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from .. import moments, ranking
+from .. import ranking
 from ..ranking import Scored
-from ..spans import Span
 from .filters import Filters
 from .lexical import Matches
 from .manifest import SERVED, Manifest
 from .question import STOP_WORDS, Question
+
+if TYPE_CHECKING:
+    from ..spans import Span
 
 _Best = Callable[[int, str, Sequence[object]], Iterable[int]]
 
@@ -25,6 +29,10 @@ _IDLE = frozenset(
 # A date without a time of day is midnight in UTC, so the day that is meant is that of UTC.
 _WITHIN = "CASE WHEN born % 86400 = 0 THEN born >= ? AND born < ? ELSE born >= ? AND born < ? END"
 _MOST_IN_A_QUERY = 10_000
+# To load what reads a time takes as long as to embed a question, so only where there may be one.
+MAY_NAME_ONE = re.compile(
+    "(?i)[0-9]{4}|day|ago|last|past|previous|this|tonight|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,10 @@ class Time:
     @classmethod
     def of(cls, question: Question, filters: Filters, manifest: Manifest) -> Time | None:
         """The time that a question names, if memories of it may answer."""
+        if not MAY_NAME_ONE.search(question.text):
+            return None
+        from .. import moments
+
         named = moments.named(question.text, filters.now)
         if named is None:
             return None
