@@ -600,7 +600,7 @@ def test_nothing_that_is_acknowledged_while_it_is_renamed_is_lost(home):
     there = [text for row in list_namespaces() for text in contents(home, row["namespace"])]
     acknowledged = {"before", *(text for said in told for text in said)}
     assert acknowledged <= set(there) and len(there) == len(set(there))
-    assert len(acknowledged) > 100 and len(names) > 1
+    assert all(told) and len(acknowledged) > 30 and len(names) > 1  # how many are refused, the load decides
 
 
 def test_two_who_rename_at_once_take_turns(home):

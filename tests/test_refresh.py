@@ -438,7 +438,7 @@ if os.geteuid() == 0:
     write(Path(sys.argv[3]), "shared/a.md", "walrus")
     with hashed(Path(sys.argv[3])) as mesh:
         mesh.learn("octopus")
-        mesh.recall("walrus")
+        mesh.recall("walrus of last week")  # a time, too: what reads it is loaded when there may be one
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
