@@ -59,10 +59,14 @@ def main() -> None:
 # --- one process a measurement ---------------------------------------------------------------------------------
 
 
-def cold(command: list[str], env: dict[str, str] | None = None) -> dict[str, float]:
-    """Medians over runs of one command, the first of which only warms the disk."""
+def cold(command: list[str], env: dict[str, str] | None = None, rest_seconds: float = 0) -> dict[str, float]:
+    """Medians over runs of one command, the first of which only warms the disk. `rest_seconds`: between them."""
     one(command, env)
-    return medians([one(command, env) for _ in range(COLD_RUNS)])
+    runs = []
+    for _ in range(COLD_RUNS):
+        time.sleep(rest_seconds)
+        runs.append(one(command, env))
+    return medians(runs)
 
 
 # A process's peak memory is counted from its parent's size on: a small parent measures, not this one.
@@ -93,6 +97,7 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
 
 def floors() -> dict[str, object]:
     return {
+        "python -I -S -c pass": cold([sys.executable, "-I", "-S", "-c", "pass"]),
         "python -c pass": cold([sys.executable, "-c", "pass"]),
         "import numpy": cold([sys.executable, "-c", "import numpy"]),
         "import typer": cold([sys.executable, "-c", "import typer"]),
@@ -127,9 +132,27 @@ def at_size(folder: Path, size: int) -> dict[str, object]:
         found["learn in process, per s"] = learn_rate(mesh)
     asked = iter(questions(200, seed=9))
     found["mesh recall, cold"] = cold([mesh_command(), "recall", next(asked)], env)
+    found |= warm(env, next(asked))
     new = [f"Just learned: {text}" for text in texts(COLD_RUNS, seed=77)]
     found["mesh learn, cold"] = medians([one([mesh_command(), "learn", text], env) for text in new])
     return found
+
+
+def warm(env: dict[str, str], question: str) -> dict[str, object]:
+    """The same with `mesh watch --background`: with a rest between them, as people and agents ask, and without.
+
+    The CPU seconds are those of the command itself, not of the server that works for it; the wall time is of both.
+    """
+    if os.name != "posix":
+        return {}
+    subprocess.run([mesh_command(), "watch", "--background"], env=env, check=True, capture_output=True)
+    try:
+        return {
+            "mesh recall, warm": cold([mesh_command(), "recall", question], env, rest_seconds=1.0),
+            "mesh recall, warm, one after the other": cold([mesh_command(), "recall", question], env),
+        }
+    finally:
+        subprocess.run([mesh_command(), "watch", "--stop"], env=env, check=True, capture_output=True)
 
 
 def write_vault(home: Path, contents: list[str]) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from mesh.errors import InvalidInput
 
-from .main import COMPLETE_VARIABLE
+from .thin import COMPLETE_VARIABLE
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -42,6 +43,7 @@ def group() -> LazyGroup:
     return LazyGroup(name="mesh", context_settings=CONTEXT, rich_markup_mode=None, no_args_is_help=True)
 
 
+@cache  # typer asks for each twice, and it takes some milliseconds
 def command(name: str) -> Any:
     """The command of a verb or alias; None if there is no such verb."""
     verb = VERBS.get(ALIASES.get(name, name))

@@ -29,6 +29,8 @@ def status(
     print(f"namespaces  {', '.join(found['namespaces']) or 'none'}")
     print(styled(f"{found['namespace']:<11}", "bold") + f" {_counts(found)}")
     print(f"cache       {bytes_said(found['cache_bytes'])}")
+    watch = found["watch"]
+    print("watched     " + (f"{watch['program']}, process {watch['pid']}, since {watch['since']}" if watch else "no"))
 
 
 def _counts(found: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "mcp": Verb("serving", "mcp", "Serve a client of the Model Context Protocol"),
     },
     "Keep in order": {
+        "watch": Verb("watching", "watch", "Follow changes as they happen, and keep recall instant"),
         "reindex": Verb("upkeep", "reindex", "Embed what is pending; --all makes the cache again"),
         "doctor": Verb("upkeep", "doctor", "Check files, cache and model; changes nothing by itself"),
         "eval": Verb("evaluating", "evaluate", "Score recall on questions whose answers are known"),

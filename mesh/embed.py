@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import codec
-from .errors import MalformedMemory
+from .errors import LockTimeout, MalformedMemory
 from .files import sha256
-from .index import authors, models
+from .index import authors, compaction, models
 from .index.cache import Cache
 from .index.manifest import SERVED
+from .locks import locked
 from .memory import Memory
 from .vault import Vault
 
@@ -64,22 +65,33 @@ def embed_pending(
     progress: Callable[[int], None] | None = None,
     *,
     batch: int = BATCH,
+    patience_seconds: float = 600.0,
 ) -> None:
     """Embed all that is pending, batch by batch; each is kept at once, so that an interruption loses one batch.
 
     `progress(n)` is told how many memories each batch dealt with. A file that changed since the last refresh is
-    left to the next one.
+    left to the next one. Processes take turns: raises `LockTimeout` if another embeds for longer than the patience.
     """
     after, matrix = 0, cache.matrix(embedder)
     while True:
-        matrix.rows()
-        some = models.some_waiting(cache.manifest, matrix.model, after=after, limit=batch)
-        if not some:
-            return
-        after = some[-1][0]
-        _embed_files(vault, cache, embedder, some)
+        with locked(cache.embedding_lock, timeout_seconds=patience_seconds):
+            matrix.rows()
+            some = models.some_waiting(cache.manifest, matrix.model, after=after, limit=batch)
+            if not some:
+                return
+            after = some[-1][0]
+            _embed_files(vault, cache, embedder, some)
         if progress:
             progress(len(some))
+
+
+def compact(cache: Cache, embedder: Embedder) -> bool:
+    """Make the matrix smaller if most of it belongs to texts that are gone, and nobody embeds at this moment."""
+    try:
+        with locked(cache.embedding_lock, timeout_seconds=0):
+            return compaction.compact(cache.folder, cache.manifest, cache.matrix(embedder))
+    except LockTimeout:
+        return False
 
 
 def embed_file(vault: Vault, cache: Cache, embedder: Embedder, path: str) -> None:
@@ -112,8 +124,12 @@ def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[
         matrix.append(vectors)
         if any(authors.several(db, source) is not differ for source, differ in authors_differ.items()):
             return  # another author spoke meanwhile; the vectors are kept, what they are of is found anew
+        lost = set(matrix.missing(list(texts)))  # the matrix may have been compacted since
         for (file_id, digest), several in parts.items():
-            if db.execute("SELECT 1 FROM files WHERE file_id = ? AND digest = ?", (file_id, digest)).fetchone():
+            if (
+                lost.isdisjoint(part.digest for part in several)
+                and db.execute("SELECT 1 FROM files WHERE file_id = ? AND digest = ?", (file_id, digest)).fetchone()
+            ):
                 db.execute("DELETE FROM waiting WHERE model = ? AND file_id = ?", (matrix.model, file_id))
                 db.execute("DELETE FROM passages WHERE model = ? AND file_id = ?", (matrix.model, file_id))
                 db.executemany(

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from .errors import MeshError
-from .scan import is_folder
-from .vault import LOCAL, Vault, roots
-from .watcher import (
+from .home_events import (
     OVERFLOW_LOGGER,
     Overflow,
-    Watch,
     ask_for_one_more_watch,
+    can_be_relied_upon,
     kinds_of_change,
     new_observer,
     quiet_handler,
 )
+from .scan import is_folder
+from .vault import LOCAL, Vault, roots
 
 log = logging.getLogger("mesh")
 
@@ -141,7 +141,7 @@ class Hints:
                 self._observer.unschedule(watch)
         for folder, (namespace, identity) in wanted.items():
             if folder not in self._watched:
-                if not Watch.possible(folder):
+                if not can_be_relied_upon(folder):
                     raise OSError("other machines may write to its file system")
                 self._watched[folder] = identity, self._watch(folder, namespace)
         if self._watched:

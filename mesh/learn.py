@@ -24,6 +24,9 @@ from .trash import Trashed
 from .workspace import Workspace
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .embedding.protocol import Embedder
 
 COMPARED = 8  # of the nearest memories are looked at for a contrary one
@@ -154,19 +157,22 @@ def _near(workspace: Workspace, memory: Memory) -> list[tuple[str, float | None]
         with workspace.cache.manifest.reading():
             words = Matches(workspace.cache.lexicon, question).best(COMPARED, where, values)
         return [(path, None) for path in _paths(workspace, list(words)).values()]
-    near = _nearest(workspace, embedder, memory).best(COMPARED, "" if memory.local_only else where, values)
+    vectors = _embedded(workspace, embedder, memory)
+    with workspace.cache.manifest.reading():
+        nearest = Nearest(workspace.cache.manifest, workspace.cache.matrix(embedder), vectors[0])
+        near = nearest.best(COMPARED, "" if memory.local_only else where, values)
     kept = {key: one.cosine for key, one in near.items() if one.cosine >= contrary.MIN_COSINE}
     return [(path, kept[key]) for key, path in _paths(workspace, list(kept)).items()]
 
 
-def _nearest(workspace: Workspace, embedder: Embedder, memory: Memory) -> Nearest:
+def _embedded(workspace: Workspace, embedder: Embedder, memory: Memory) -> NDArray[np.float32]:
     """Embed the new text, keeping the vectors for when its file is indexed."""
     differ = authors.several(workspace.cache.manifest.db, memory.source, memory.agent)
     parts = embed.passages(memory, embedder, authors_differ=differ)
     vectors = embedder.embed([part.text for part in parts])
     made = zip(parts, vectors, strict=True)
     workspace.cache.fresh_vectors = {(embedder.key, part.digest): vector for part, vector in made}
-    return Nearest(workspace.cache.manifest, workspace.cache.matrix(embedder), vectors[0])
+    return vectors
 
 
 def _paths(workspace: Workspace, file_ids: list[int]) -> dict[int, str]:

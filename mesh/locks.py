@@ -17,7 +17,7 @@ from .errors import LockTimeout
 if os.name == "nt":
     import msvcrt
 
-    def _try_lock(fd: int) -> bool:
+    def _try_lock(fd: int, *, shared: bool = False) -> bool:
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         except OSError:
@@ -27,9 +27,9 @@ if os.name == "nt":
 else:
     import fcntl
 
-    def _try_lock(fd: int) -> bool:
+    def _try_lock(fd: int, *, shared: bool = False) -> bool:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -38,13 +38,39 @@ else:
 @contextmanager
 def locked(path: Path, *, timeout_seconds: float = 30.0) -> Iterator[None]:
     """Hold the exclusive lock of `path`, made when missing. Raises `LockTimeout`, or `OSError` if it cannot be made."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(path.parent)
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _wait(fd, path, timeout_seconds)
         yield
     finally:
         os.close(fd)  # which frees the lock
+
+
+def taken(path: Path) -> int | None:
+    """Take the exclusive lock of `path` without waiting: the descriptor that holds it until it is closed, or None.
+
+    Raises `OSError` if the file cannot be made.
+    """
+    _make(path.parent)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if _try_lock(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+def is_held(fd: int) -> bool:
+    """Whether another holds the exclusive lock of an opened file."""
+    free = _try_lock(fd, shared=True)  # to be given up by the caller, who closes the descriptor
+    return not free
+
+
+def _make(folder: Path) -> None:
+    """The folder and those above it that are missing, each for its owner only."""
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _wait(fd: int, path: Path, timeout_seconds: float) -> None:

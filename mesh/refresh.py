@@ -2,6 +2,10 @@
 
     scan -> suspects -> hash -> plan -> act
 
+Several processes may do it at once. What one puts into the manifest it compares with the file's stamp again, under
+the manifest's write lock: if a slow one replaces what a faster one read later, that row is not settled. Neither is one
+whose stamp was young when the file was read. Whoever relies on the manifest without a scan hashes those few.
+
 Nothing is written to a memory's file, whatever is found. A file that cannot be read is not deleted, a folder that is
 missing is not empty, and one bad file never stops the others.
 """
@@ -12,11 +16,11 @@ import hashlib
 import marshal
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from . import codec
-from .errors import MalformedMemory, VaultUnavailable
+from .errors import MalformedMemory
 from .files import sha256
 from .index import lexical, postings
 from .index.cache import Cache
@@ -24,7 +28,8 @@ from .index.file_row import FileRow
 from .index.manifest import EMPTY, REFUSED, SERVED, UNREADABLE
 from .index.plan import Known, Plan, is_settled, plan, suspects
 from .memory import Problem
-from .scan import Snapshot, Stamp, is_folder
+from .missing import device_of, refuse_missing_folders, refuse_unmounted
+from .scan import Snapshot, Stamp
 from .vault import Vault, roots
 
 ROWS_A_TRANSACTION = 500
@@ -35,13 +40,17 @@ _GONE = b"\0gone"
 class Refresh:
     """One refresh of one namespace."""
 
-    def __init__(self, vault: Vault, namespace: str, cache: Cache) -> None:
-        self._vault, self._namespace, self._cache = vault, namespace, cache
+    def __init__(
+        self, vault: Vault, namespace: str, cache: Cache, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """`progress` is told how many files each batch took in."""
+        self._vault, self._namespace, self._cache, self._progress = vault, namespace, cache, progress
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
         self._now_ns = time.time_ns()
         self._generation = 0  # of the manifest, as this refresh knows it
         self._waits = 25  # for files that an editor has just emptied
+        self._settled: list[tuple[object, ...]] = []  # rows that were hashed again, and need not be any more
 
     def run(self) -> tuple[int, Plan]:
         """Scan and act. Returns how many files there are, and what was done."""
@@ -54,7 +63,7 @@ class Refresh:
         if manifest.get("scan") == mark:
             return len(snapshot.files), Plan()
         known = self._known()
-        self._refuse_unmounted(snapshot, known)
+        refuse_unmounted(self._vault, self._namespace, self._cache, snapshot, known)
         todo = plan(snapshot, known, dict(self._hashed(suspects(snapshot, known))))
         self._act(todo, snapshot)
         if manifest.writable:
@@ -64,23 +73,44 @@ class Refresh:
     def run_for(self, paths: Iterable[str]) -> None:
         """Take in some files that were just written or removed, without a scan."""
         rows = {path: self._fresh_row(path, self._stamp(path)) for path in paths if not self._is_known(path)}
-        if not rows:
-            return
-        with self._cache.manifest.changing_files():
-            for path, row in rows.items():
-                if row:
-                    self._cache.manifest.put(row)
-                else:
-                    self._cache.manifest.remove([path])
+        if rows:
+            with self._cache.manifest.changing_files():
+                for path, row in rows.items():
+                    self._put(path, row)
+        if self._settled and self._cache.writable:
+            with self._cache.manifest.transaction() as db:
+                same = " AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? AND digest = ?"
+                db.executemany(f"UPDATE files SET settled = 1 WHERE path = ?{same}", self._settled)
+
+    def unsettled(self) -> list[str]:
+        """Paths of files that may have changed though their stamps did not."""
+        rows = self._cache.manifest.db.execute("SELECT path FROM files WHERE settled = 0")
+        return [path for (path,) in rows]
 
     def _is_known(self, path: str) -> bool:
         """Whether the manifest has this file as it is: as a rule this process wrote it a moment ago."""
         row = self._cache.manifest.db.execute(
-            "SELECT size, mtime_ns, ctime_ns, inode, digest FROM files WHERE path = ?", (path,)
+            "SELECT size, mtime_ns, ctime_ns, inode, digest, settled FROM files WHERE path = ?", (path,)
         ).fetchone()
-        if not row or row[:4] != self._stamp(path):
+        stamp = self._stamp(path)
+        if not row or row[:4] != stamp:
+            return row is None and stamp is None
+        if dict(self._hashed([path])).get(path) != row[4]:
             return False
-        return bool(dict(self._hashed([path])).get(path) == row[4])
+        if row[4] and not row[5] and is_settled(row[:4], self._now_ns):
+            self._settled.append((path, *row[:5]))
+        return True
+
+    def _put(self, path: str, row: FileRow | None, moved_from: str | None = None) -> None:
+        """Into the manifest. A row that is no longer what the file is counts as not settled, so it is hashed again."""
+        manifest, stamp = self._cache.manifest, self._stamp(path)
+        if stamp is None:
+            manifest.remove([path])
+        elif row:
+            if stamp != row.columns[1:5]:
+                row.doubt()
+            is_moved = moved_from and self._stamp(moved_from) is None
+            manifest.put(row, moved_from if is_moved else None)
 
     def wrong_rows(self) -> list[str]:
         """Paths of files of which the manifest, just refreshed, says something else than they do.
@@ -100,19 +130,6 @@ class Refresh:
             if (indexed.pop(file_id, 0) != expected or not same) and row:
                 wrong.append(path)
         return wrong or [f"file {file_id} of the lexical index" for file_id in indexed]
-
-    def _refuse_unmounted(self, snapshot: Snapshot, known: dict[str, Known]) -> None:
-        """An empty folder on another device than before is a mount point without its disk."""
-        for root in roots(self._namespace):
-            held = sum(path.startswith(root + "/") for path in known)
-            device = self._cache.manifest.get(f"device {root}")
-            empty = not any(path.startswith(root + "/") for path in snapshot.files)
-            if held and empty and device and device != _device(self._vault, root):
-                raise VaultUnavailable(
-                    f"the folder is empty and on another device than the {held} memories that were in it",
-                    place=str(self._vault.home / root),
-                    remedy="Mount its disk; if they are to be forgotten, run: mesh reindex --all",
-                )
 
     # --- comparing -------------------------------------------------------------------------------------------
 
@@ -164,17 +181,18 @@ class Refresh:
                 manifest.remove([path for path in todo.gone if self._stamp(path) is None])
                 self._restamp(todo.restamped, snapshot)
         for start in range(0, len(arriving), ROWS_A_TRANSACTION):
-            rows = [
-                self._fresh_row(path, snapshot.files[path]) for path in arriving[start : start + ROWS_A_TRANSACTION]
-            ]
+            some = arriving[start : start + ROWS_A_TRANSACTION]
+            rows = {path: self._fresh_row(path, snapshot.files[path]) for path in some}
             with self._changing():
-                for row in rows:
-                    if row:
-                        manifest.put(row, moved_from.get(row.path))
+                for path, row in rows.items():
+                    self._put(path, row, moved_from.get(path))
+            if self._progress:
+                self._progress(len(some))
         if todo.unreadable:
             with self._changing():
                 for path in todo.unreadable:
-                    manifest.put(_unreadable_row(path, snapshot.files.get(path)))
+                    if path not in snapshot.files or self._stamp(path) == snapshot.files[path]:
+                        manifest.put(_unreadable_row(path, snapshot.files.get(path)))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -237,30 +255,7 @@ class Refresh:
             alone = manifest.generation() == self._generation
             manifest.set("scan", mark if settled and alone and not racy and not todo.unreadable else b"")
             for root in roots(self._namespace):
-                manifest.set(f"device {root}", _device(self._vault, root))
-
-
-def refuse_missing_folders(vault: Vault, namespace: str, cache: Cache) -> None:
-    """A folder that held memories and is not there may be an unmounted disk: `VaultUnavailable`, not "deleted"."""
-    for root in roots(namespace):
-        if is_folder(vault.home, root):
-            continue
-        held = cache.manifest.db.execute(
-            "SELECT count(*) FROM files WHERE path >= ? AND path < ?", (root + "/", root + "0")
-        ).fetchone()[0]
-        if held:
-            raise VaultUnavailable(
-                f"the folder is missing, and {held} memories were in it",
-                place=str(vault.home / root),
-                remedy="Mount or restore it; if they are to be forgotten, make an empty folder there",
-            )
-
-
-def _device(vault: Vault, root: str) -> str:
-    try:
-        return str((vault.home / root).stat().st_dev)
-    except OSError:
-        return ""
+                manifest.set(f"device {root}", device_of(self._vault, root))
 
 
 def _unreadable_row(path: str, stamp: Stamp | None) -> FileRow:

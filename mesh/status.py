@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from . import lease
 from .index.filters import Filters
 from .listing import listed
+from .memory import iso
+from .vault import Vault
 from .workspace import Workspace
 
 
@@ -26,4 +31,20 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "trash": len(vault.trash(namespace).entries()),
         "model": receipt.model,
         "cache_bytes": workspace.cache.size_on_disk(),
+        "watch": _watch(vault.home, namespace),
     }
+
+
+def watched(home: Path) -> list[dict[str, Any]]:
+    """Of each namespace, who keeps its cache equal to its files: all None where nobody does."""
+    nobody = {"pid": None, "program": None, "how": None, "since": None}
+    return [{"namespace": name} | (_watch(home, name) or nobody) for name in Vault(home).namespaces()]
+
+
+def _watch(home: Path, namespace: str) -> dict[str, Any] | None:
+    """The holder of a namespace's watch lease."""
+    holder = lease.holder_of(home, namespace)
+    if holder is None:
+        return None
+    since = iso(datetime.fromtimestamp(holder.since, UTC))
+    return {"pid": holder.pid, "program": holder.program, "how": holder.how, "since": since}

@@ -7,33 +7,40 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import embed, git, inputs
 from .current import CurrentModel
-from .errors import AmbiguousId, InvalidInput, ModelUnavailable, UnknownMemory, VaultUnavailable
+from .errors import (
+    AmbiguousId,
+    InvalidInput,
+    LockTimeout,
+    ModelUnavailable,
+    UnknownMemory,
+    VaultUnavailable,
+)
+from .freshness import Freshness
 from .index.cache import Cache
 from .index.manifest import UNREADABLE
 from .index.plan import Plan
 from .memory import MIN_PREFIX, Memory
+from .missing import refuse_missing_folders
 from .moves import settle
-from .refresh import Refresh, refuse_missing_folders
+from .refresh import Refresh
 from .reranking import Reranked, Reranking
 from .settings import Settings
 from .vault import LOCAL, Vault, roots
-from .watcher import Watch
 
 if TYPE_CHECKING:
     from .embedding.protocol import Embedder, Reranker
 
 log = logging.getLogger("mesh")
 
-SLOW_SCAN_SECONDS = 0.003
-SLOW_SCANS = 3  # after so many a process watches the home instead
+EMBEDDING_SECONDS = 0.5  # to wait for another process that embeds what is pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +84,7 @@ class Workspace:
         self._asked_for_embedder = embedder is not None  # then that one is used, or none
         self._current = CurrentModel(settings)
         self.reranking = Reranking(settings, reranker)
-        self._watch: Watch | None = None
-        self._slow_scans = 0
-        self._cache_version = -1
+        self.freshness = Freshness(self.vault, namespace, self.cache)
 
     def beside(self, namespace: str, home: Path) -> Workspace:
         """Another namespace, of this or another home, with the same embedder or the same lack of one."""
@@ -91,7 +96,7 @@ class Workspace:
     def close(self) -> None:
         self._current.close()
         with self.turn:
-            self._unwatch()
+            self.freshness.close()
             self.cache.close()
 
     @property
@@ -131,52 +136,12 @@ class Workspace:
 
     def refresh(self) -> tuple[int, Plan]:
         """Make the cache equal the files: how many there are, and what had changed."""
-        return self.cache.run(self._refresh)
-
-    def _refresh(self) -> tuple[int, Plan]:
-        settle(self.vault.home)
-        changed = self._watched_changes()
-        refresh = Refresh(self.vault, self.namespace, self.cache)
-        try:
-            if changed is not None:
-                refresh.run_for(changed)
-                return self.cache.manifest.count_all(), Plan(changed=sorted(changed))
-            began = time.monotonic()
-            found = refresh.run()
-            self._slow_scans += time.monotonic() - began > SLOW_SCAN_SECONDS
-            return found
-        except BaseException:
-            if self._watch:
-                self._watch.anything_may_have_changed()
-            raise
+        return self.cache.run(self.freshness.refresh)
 
     def watch(self) -> bool:
         """Learn of changes from the system from now on, instead of looking at every file; False where that fails."""
         with self.turn:
-            if self._watch is None and self.cache.writable and Watch.possible(self.vault.home):
-                try:
-                    self._watch = Watch(self.vault.home, roots(self.namespace), self.cache.folder)
-                except OSError as error:
-                    log.warning("each recall looks at every file: the home cannot be watched (%s)", error)
-            return self._watch is not None
-
-    def _watched_changes(self) -> set[str] | None:
-        """What changed since the last refresh; None if only a scan can tell."""
-        if self._slow_scans == SLOW_SCANS:
-            self._slow_scans += 1
-            self.watch()
-        if self._watch is None:
-            return None
-        changed = self._watch.changes()
-        version = self.cache.manifest.data_version()
-        if version != self._cache_version:  # another process wrote to the cache: it may know less than this one
-            self._cache_version, changed = version, None
-        return changed
-
-    def _unwatch(self) -> None:
-        if self._watch:
-            self._watch.stop()
-        self._watch, self._slow_scans = None, 0
+            return self.freshness.watch()
 
     def refresh_paths(self, *paths: str) -> None:
         """Take in files that this process just wrote or removed."""
@@ -201,7 +166,8 @@ class Workspace:
             return 0
         waiting = embed.pending(self.cache, embedder)
         if 0 < waiting <= embed.AT_ONCE and self.cache.writable:
-            embed.embed_pending(self.vault, self.cache, embedder)
+            with suppress(LockTimeout):  # then they are found by words only, this once
+                embed.embed_pending(self.vault, self.cache, embedder, patience_seconds=EMBEDDING_SECONDS)
             waiting = embed.pending(self.cache, embedder)
         return waiting
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import threading
 from collections import OrderedDict
+from pathlib import Path
 
 from mesh import inputs
 from mesh.api import Mesh
 from mesh.errors import UnknownNamespace
+from mesh.keeper import Keeper
 from mesh.scan import is_folder
 from mesh.settings import Settings
 from mesh.vault import Vault
@@ -29,6 +32,7 @@ class Meshes:
         self._open: OrderedDict[str, Mesh] = OrderedDict()
         self._turn = threading.Lock()
         self._closed = threading.Event()
+        self._keeper: Keeper | None = None
 
     def mesh(
         self,
@@ -72,12 +76,17 @@ class Meshes:
             raise UnknownNamespace(namespace, known, closest[0] if closest else None)
 
     def warm_up(self) -> None:
-        """Load the model, look at the default namespace's files, and follow both from now on."""
+        """Load the model, look at the default namespace's files, and follow both from now on.
+
+        Where no other process does, this one then keeps the caches of the whole home equal to its files.
+        """
         mesh = self.mesh()
         mesh.refresh()
         if embedder := mesh.workspace.embedder:
             embedder.embed_questions(["warm"])
         mesh.workspace.watch()
+        self._keeper = Keeper(self.settings, program=Path(sys.argv[0]).name, keeps_model=True)
+        self._keeper.start()
         threading.Thread(target=self._follow_model, name="mesh-follow", daemon=True).start()
 
     def _follow_model(self) -> None:
@@ -86,6 +95,8 @@ class Meshes:
 
     def close(self) -> None:
         self._closed.set()
+        if self._keeper:
+            self._keeper.stop()
         with self._turn:
             opened = list(self._open.values())
             self._open.clear()

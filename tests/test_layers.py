@@ -48,6 +48,14 @@ LAYERS = (
         "doctor",
         "remedies",
         "watcher",
+        "home_events",
+        "lease",
+        "missing",
+        "freshness",
+        "keeper",
+        "kept",
+        "happened",
+        "catching_up",
         "status",
         "namespaces",
         "counts",
@@ -69,7 +77,11 @@ IMPORTED_ONLY_WHEN_NEEDED = {
 }
 ENVIRONMENT = {
     "mesh.settings": None,  # all of it
-    "mesh_cli.main": {"COMPLETE_VARIABLE", "OPENBLAS_NUM_THREADS"},
+    "mesh_cli.running": {"COMPLETE_VARIABLE", "OPENBLAS_NUM_THREADS"},
+    "mesh_cli.thin": None,  # which may not import the settings
+    "mesh_cli.surroundings": None,  # hands a whole environment over
+    "mesh_cli.warmth": None,  # makes one for rehearsals
+    "mesh_cli.command_server": {"OPENBLAS_NUM_THREADS"},
     "mesh_servers.http_app": {"request.environ"},  # a request's, which is no environment of a process
     "mesh_servers.http_server": {"OPENBLAS_NUM_THREADS"},
     "mesh_servers.mcp_server": {"OPENBLAS_NUM_THREADS"},

@@ -110,8 +110,9 @@ def test_more_events_than_the_queue_holds_converge(watching, home):
 
 def test_a_silent_watcher_is_not_believed(watching, home):
     """When no cookie comes back, because the watcher stopped, the question scans."""
-    watching.workspace._watch._observer.stop()
-    watching.workspace._watch._observer.join()
+    observer = watching.workspace.freshness._watch._events._observer
+    observer.stop()
+    observer.join()
     (home / "shared" / "late.md").write_text("A heron came late\n")
     assert "A heron came late" in contents(watching)
 
@@ -137,9 +138,9 @@ def test_closing_ends_the_watch(home, without_model):
 
 def test_a_network_file_system_is_not_watched(tmp_path, monkeypatch):
     """Where other machines write, this machine's kernel cannot know: such homes are scanned."""
-    from mesh import watcher
+    from mesh import home_events
 
-    monkeypatch.setattr(watcher, "_LOCAL_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(home_events, "_LOCAL_FILE_SYSTEMS", frozenset())
     assert not Watch.possible(tmp_path)
 
 

@@ -91,3 +91,9 @@ def _stamp(folder: Path) -> tuple[int, ...]:
     """Another one means that the files are not those that were loaded."""
     found = [path.stat() for path in sorted(folder.glob("*")) if path.is_file()]
     return tuple(number for one in found for number in (one.st_ino, one.st_size, one.st_mtime_ns))
+
+
+def let_go() -> None:
+    """Let go of the models that this process has loaded; who uses one still has it."""
+    _minilm.cache_clear()
+    _other.cache_clear()

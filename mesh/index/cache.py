@@ -36,6 +36,8 @@ class Cache:
         self._roots = [home / root for root in roots]
         self.folder = home / ".cache" / namespace
         self._lock = home / ".locks" / "cache" / f"{namespace}.lock"
+        # Held while texts are embedded, a batch at a time: so no two processes embed the same.
+        self.embedding_lock = home / ".locks" / "embed" / f"{namespace}.lock"
         self._manifest: Manifest | None = None
         self._identity: tuple[int, int] | None = None
         self._was_nothing = False
@@ -52,6 +54,11 @@ class Cache:
                 self._manifest = self._open()
                 self._identity = self._identity_on_disk()
         return self._manifest
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the manifest that is open; None if it is none on disk."""
+        return self._identity if self._manifest is not None else None
 
     @property
     def writable(self) -> bool:

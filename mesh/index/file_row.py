@@ -40,6 +40,10 @@ class FileRow:
         problems_noted = json.dumps(noted) if noted else ""
         self.columns = (state, *stamp, settled, digest, *known, text_digest, self.words_digest, problems_noted)
 
+    def doubt(self) -> None:
+        """Have it hashed again, whatever its stamp says."""
+        self.columns = (*self.columns[:5], False, *self.columns[6:])
+
 
 def _known_keys(memory: Memory) -> tuple[object, ...]:
     def seconds(moment: datetime | None) -> float | None:

@@ -30,7 +30,7 @@ from .opening import BUSY_SECONDS, OPENING, create, use_wal
 if TYPE_CHECKING:
     from .file_row import FileRow
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
@@ -52,6 +52,7 @@ CREATE INDEX files_by_source ON files (source, born, id) WHERE source <> '';
 CREATE INDEX files_by_author ON files (source, agent) WHERE source <> '';
 CREATE INDEX files_with_problems ON files (path) WHERE problems <> '';
 CREATE INDEX files_kept_here ON files (local_only) WHERE local_only = 1;
+CREATE INDEX files_unsettled ON files (path) WHERE settled = 0;
 CREATE TABLE supersedes (file_id INTEGER, id TEXT COLLATE NOCASE, PRIMARY KEY (id, file_id)) WITHOUT ROWID;
 CREATE INDEX supersedes_by_file ON supersedes (file_id);
 CREATE TABLE matrices (

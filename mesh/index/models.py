@@ -65,6 +65,15 @@ def count_waiting(manifest: Manifest, model: int) -> int:
     return int(manifest.db.execute("SELECT count(*) FROM waiting WHERE model = ?", (model,)).fetchone()[0])
 
 
+def anything_waits(manifest: Manifest) -> bool:
+    """Whether any memory has no vectors of some model that has embedded here, or of any at all."""
+    ask = (
+        "SELECT EXISTS (SELECT 1 FROM waiting) OR NOT EXISTS (SELECT 1 FROM matrices)"
+        f" AND EXISTS (SELECT 1 FROM files WHERE state = {SERVED})"
+    )
+    return bool(manifest.db.execute(ask).fetchone()[0])
+
+
 def some_waiting(manifest: Manifest, model: int, *, after: int, limit: int) -> list[tuple[int, str, bytes]]:
     """`(file_id, path, digest)` of those that wait, by number, beginning after the number `after`."""
     if model:

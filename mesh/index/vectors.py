@@ -58,7 +58,7 @@ class Matrix:
         if self._mapped is None or (model, file) != (self.model, self._file) or len(self._mapped) < used:
             self.model, self._file = model, file
             self._mapped = _mapped(self._folder / file, used, dimension)
-            if stamp != _stamp(self._folder / file):
+            if stamp != stamp_of(self._folder / file):
                 self._check_all()
         return self._mapped[:used]
 
@@ -70,11 +70,11 @@ class Matrix:
                 raise CacheDamaged(f"row {row} of {self._file} is not what was written")
 
     def _check_all(self) -> None:
-        named = self._manifest.db.execute("SELECT row, checksum FROM vectors WHERE model = ?", (self.model,)).fetchall()
-        self.check(named)
+        ask = "SELECT row, checksum FROM vectors JOIN matrices USING (model) WHERE model = ? AND file = ?"
+        self.check(self._manifest.db.execute(ask, (self.model, self._file)).fetchall())  # none if it was compacted now
         if self._manifest.writable and not self._manifest.db.in_transaction:
             with self._manifest.transaction() as db:
-                stamp = _stamp(self._folder / self._file)
+                stamp = stamp_of(self._folder / self._file)
                 db.execute("UPDATE matrices SET stamp = ? WHERE model = ?", (stamp, self.model))
 
     def verify(self) -> None:
@@ -109,15 +109,19 @@ class Matrix:
         db, path = self._manifest.db, self._folder / self._file
         used, capacity = db.execute("SELECT used, capacity FROM matrices WHERE model = ?", (self.model,)).fetchone()
         block = np.ascontiguousarray([vectors[digest] for digest in new], dtype="<f4")
-        capacity = _write_rows(path, used, capacity, block)
+        capacity = write_rows(path, used, capacity, block)
         db.executemany(
             "INSERT INTO vectors VALUES (?, ?, ?, ?)",
             [(self.model, used + i, digest, zlib.crc32(block[i])) for i, digest in enumerate(new)],
         )
         db.execute(
             "UPDATE matrices SET used = ?, capacity = ?, stamp = ? WHERE model = ?",
-            (used + len(new), capacity, _stamp(path), self.model),
+            (used + len(new), capacity, stamp_of(path), self.model),
         )
+        self.extend_sketch()
+
+    def extend_sketch(self) -> None:
+        """Have the sketch cover what it can. The manifest's transaction must be open."""
         if checksums := self.sketch().extend(self.rows()):
             self._manifest.set(f"sketch {self.model}", checksums)
 
@@ -155,7 +159,7 @@ def _mapped(path: Path, used: int, dimension: int) -> NDArray[np.float32]:
     return whole.view(np.ndarray)
 
 
-def _stamp(path: Path) -> str:
+def stamp_of(path: Path) -> str:
     try:
         found = path.stat()
     except OSError as error:
@@ -170,7 +174,7 @@ def _header(capacity: int, dimension: int) -> bytes:
     return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + padded.encode("latin-1")
 
 
-def _write_rows(path: Path, used: int, capacity: int, block: NDArray[np.float32]) -> int:
+def write_rows(path: Path, used: int, capacity: int, block: NDArray[np.float32]) -> int:
     """Write rows at the end, growing the file first where needed; flushed on return. The capacity afterwards."""
     count, dimension = block.shape
     fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)

@@ -16,7 +16,7 @@ from .. import bulk
 from ..errors import InvalidInput
 from ..files import Folder, failures_reported
 from ..memory import iso
-from ..refresh import refuse_missing_folders
+from ..missing import refuse_missing_folders
 from ..version import __version__
 from ..workspace import Workspace
 from . import writers

@@ -109,11 +109,12 @@ def terminal(home) -> Callable[..., Session]:
         *arguments: str | Path,
         type_after: list[tuple[str, bytes]] | None = None,
         env: dict[str, str | None] | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> Session:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = subprocess.Popen(
-            [MESH, *arguments],
+            [*prefix, MESH, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -1,0 +1,168 @@
+"""What a process has from whoever started it, taken over by a worker from the client that it works for.
+
+Streams, folder, environment, arguments, mask of modes, priority, cores and limits are set. What cannot be set must be
+the same, or else the client does its work itself: what Python, numpy and the dynamic loader read from the environment
+when they start, groups, and all that says what a process may do. A worker must never be able to do what its client
+could not: the client may run in a sandbox or a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Read once, when a program starts or a library is loaded.
+_READ_AT_START = ("PYTHON", "LD_", "DYLD_", "GLIBC_", "MALLOC_", "OPENBLAS_", "OMP_", "MKL_", "GOTO_", "NPY_")
+_RIGHTS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:")
+_SPACES = ("mnt", "user", "pid", "net", "ipc", "uts")
+
+
+class Unlike(Exception):
+    """A worker cannot be as its client is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sends, see `thin`. `streams`: encoding and errors of standard input, output and error."""
+
+    verb: str | None
+    arguments: list[str]
+    umask: int
+    groups: str
+    streams: list[tuple[str, str]]
+    environment: dict[str, str]
+
+    @classmethod
+    def parsed(cls, data: bytes) -> Request:
+        verb, count, umask, groups, *rest = map(os.fsdecode, data.split(b"\0"))
+        streams, rest = rest[:3], rest[3:]
+        variables = (variable.partition("=") for variable in rest[int(count) :])
+        return cls(
+            verb=verb or None,
+            arguments=rest[: int(count)],
+            umask=int(umask),
+            groups=groups,
+            streams=[(encoding, errors) for encoding, _, errors in (one.partition(" ") for one in streams)],
+            environment={name: value for name, _, value in variables},
+        )
+
+
+def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that must be the same."""
+    found = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+    return {"OPENBLAS_NUM_THREADS": "1"} | found  # which is what `mesh` sets where it is not set
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What cannot be changed any more in a process, nor in its children."""
+
+    environment: dict[str, str]
+    groups: str
+    rights: list[str]
+
+    @classmethod
+    def of_this_process(cls) -> Given:
+        """To be called before it sets anything in its environment."""
+        return cls(read_at_start(os.environ), groups(), rights(os.getpid()) if sys.platform == "linux" else [])
+
+
+def take_over(request: Request, descriptors: Iterable[int], client: int | None, given: Given) -> None:
+    """Become as the client is; `client`: its process id, None where the system does not tell.
+
+    Raises `Unlike`; then this process is of no use any more.
+    """
+    if read_at_start(request.environment) != given.environment:
+        raise Unlike("another environment")
+    if request.groups != given.groups:
+        raise Unlike("other groups")
+    if sys.platform == "linux":
+        _take_from_system(client, given.rights)
+    _take_descriptors(descriptors)
+    _take_streams(request.streams)
+    _take_environment(request.environment)
+    os.umask(request.umask)
+    sys.argv[:] = request.arguments
+
+
+def groups() -> str:
+    return " ".join(map(str, [os.getegid(), *sorted(os.getgroups())]))
+
+
+def _take_descriptors(descriptors: Iterable[int]) -> None:
+    *streams, folder = descriptors
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    try:
+        os.fchdir(folder)
+    except OSError as error:
+        raise Unlike("the current folder cannot be entered") from error
+    os.close(folder)
+
+
+def _take_streams(encodings: list[tuple[str, str]]) -> None:
+    """As Python makes them when it starts."""
+    (into, into_errors), (out, out_errors), (err, err_errors) = encodings
+    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), into, into_errors, "\n")  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(open(1, "wb", closefd=False), out, out_errors, "\n", os.isatty(1))  # noqa: SIM115
+    sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), err, err_errors, "\n", True)  # noqa: SIM115
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+
+
+def _take_environment(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    tempfile.tempdir = None  # it depends on TMPDIR
+
+
+# --- Linux: what the kernel knows of the client ----------------------------------------------------------------------
+
+
+def _take_from_system(client: int | None, own_rights: list[str]) -> None:
+    import resource
+
+    try:
+        if not client or rights(client) != own_rights:
+            raise Unlike("other rights")
+        for limit in _limits():
+            wanted = resource.prlimit(client, limit)
+            if wanted == resource.getrlimit(limit):
+                continue
+            if limit in {resource.RLIMIT_AS, resource.RLIMIT_DATA}:  # this process has taken more already
+                raise Unlike("other limits of memory")
+            resource.setrlimit(limit, wanted)
+        if (cores := os.sched_getaffinity(client)) != os.sched_getaffinity(0):
+            os.sched_setaffinity(0, cores)
+        priority = os.getpriority(os.PRIO_PROCESS, client)
+        if priority > os.getpriority(os.PRIO_PROCESS, 0):
+            os.setpriority(os.PRIO_PROCESS, 0, priority)
+    except (OSError, ValueError) as error:
+        raise Unlike("other limits") from error
+
+
+def _limits() -> list[int]:
+    import resource
+
+    return [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
+
+
+def rights(process: int) -> list[str]:
+    """All that says what a process may do and see. Raises `OSError`."""
+    about = f"/proc/{process}"
+    status = Path(f"{about}/status").read_text("utf-8", "replace").splitlines()
+    found = [line for line in status if line.startswith(_RIGHTS)]
+    found += [os.readlink(f"{about}/ns/{space}") for space in _SPACES]  # noqa: PTH115  # a path object takes longer
+    root = Path(f"{about}/root").stat()
+    found.append(f"{root.st_dev}:{root.st_ino}")
+    with contextlib.suppress(OSError):  # there is no security module, or it has nothing to say
+        found.append(Path(f"{about}/attr/current").read_text("utf-8", "replace"))
+    return found

@@ -1,0 +1,111 @@
+"""How a command and the command server's workers speak to each other.
+
+    worker   a frame: what it is (`identity`), NUL, its process id
+    client   a frame: the request, with descriptors: standard input, output and error, the current folder
+    worker   EXITED and the exit code, or NOT_ME: run it yourself; or, from the server, KILLED and the signal
+
+A worker is told what to do only after it said what it is, so who gives up before that knows that nothing was done.
+
+Imports as little as `thin`.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable
+
+SOCKET = "serve.sock"
+ANSWER_SECONDS = 1.0  # a server that does not greet in this time is stopped, or has too much to do
+EXITED, KILLED, NOT_ME = b"e", b"k", b"n"
+PATH_BYTES = 100  # of a socket's address; systems allow 104 or 108 with the zero at the end
+MOST_BYTES = 1 << 24
+
+
+def connected(folder: str) -> "socket":
+    """A connection to the server whose socket lies in `folder`. Raises `OSError`: there is none, or not this user's."""
+    import _socket
+
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    connection.settimeout(ANSWER_SECONDS)
+    at_address(folder, connection.connect)
+    if not is_mine(connection, os.path.join(folder, SOCKET)):
+        connection.close()
+        raise PermissionError
+    return connection
+
+
+def at_address(folder: str, act: "Callable[[str], None]") -> None:
+    """Bind or connect to the socket in `folder`, by a way around the limit of an address's length."""
+    address = os.path.join(folder, SOCKET)
+    if len(os.fsencode(address)) <= PATH_BYTES:
+        act(address)
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        act(f"/proc/self/fd/{opened}/{SOCKET}")
+    finally:
+        os.close(opened)
+
+
+def is_mine(connection: "socket", path: str) -> bool:
+    """Whether who is at the other end is this user; `path`: the socket, where the system does not say."""
+    import _socket
+
+    if hasattr(_socket, "SO_PEERCRED"):
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+    elif sys.platform == "darwin":
+        credentials = connection.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: a version, then the uid
+    else:
+        return os.lstat(path).st_uid == os.lstat(os.path.dirname(path)).st_uid == os.geteuid()
+    return int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
+
+
+def send(connection: "socket", data: bytes, descriptors: tuple[int, ...] = ()) -> None:
+    """Send a frame. Raises `OSError`."""
+    import _socket
+
+    data = len(data).to_bytes(4, "big") + data
+    if descriptors:
+        rights = b"".join(one.to_bytes(4, sys.byteorder) for one in descriptors)  # the first bytes take them along
+        data = data[connection.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]) :]
+    connection.sendall(data)
+
+
+def received(connection: "socket", first: bytes = b"") -> bytes:
+    """The frame that comes, of which `first` came already. Raises `OSError`, `EOFError`."""
+    data, size = first, 4
+    while len(data) < size:
+        more = connection.recv(65536)
+        if not more:
+            raise EOFError
+        data += more
+        if len(data) >= 4:
+            size = 4 + min(int.from_bytes(data[:4], "big"), MOST_BYTES)
+    return data[4:]
+
+
+def identity() -> bytes:
+    """Whoever has the same is the same program: its place, Python, its options, and where modules are looked for."""
+    parts = [
+        __file__,
+        sys.version,
+        sys.prefix,
+        sys.base_prefix,
+        *map(str, sys.flags),
+        sys.getfilesystemencoding(),
+        sys.getfilesystemencodeerrors(),
+        *sys.path[1:],  # the first is where the script lies
+    ]
+    return os.fsencode("\n".join(parts))
+
+
+def greeted(connection: "socket") -> int:
+    """The process that greets, if it is what this one would be; 0 if it is not."""
+    try:
+        greeting, _, pid = received(connection).rpartition(b"\0")
+    except EOFError:  # its files are no longer those it runs
+        return 0
+    return int(pid) if greeting == identity() else 0

@@ -1,0 +1,122 @@
+"""A child of the command server: it waits, warms up while it does, runs one command as its client, and ends.
+
+One process a command, as in Mercurial's chg: the current folder, the environment, the streams, signals and the exit
+code belong to a process, so threads could not each have their own, and whatever a command leaves behind ends with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from typing import NoReturn
+
+from . import warmth, wire
+from .surroundings import Given, Request, Unlike, rights, take_over
+
+REHEARSE_AFTER_SECONDS = 0.3  # so that many commands one after the other do not pay for it
+BUSY, READY = b"b", b"r"  # what one that waits says to the server
+STALE = 75  # the exit code of a worker that found other code than it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the server is: its code, how it greets, and what its workers cannot change about themselves."""
+
+    code: warmth.Code
+    identity: bytes
+    given: Given
+
+
+def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
+    """Work on the connection that the server sends through `server`; end if it ends instead."""
+    if not select.select([server], [], [], REHEARSE_AFTER_SECONDS)[0]:
+        server.sendall(BUSY)
+        _rehearse(program)
+        server.sendall(READY)
+    _, descriptors, _, _ = socket.recv_fds(server, 1, 1)
+    server.close()
+    if not descriptors:
+        os._exit(0)
+    work(program, socket.socket(fileno=descriptors[0]))
+
+
+def _rehearse(program: Program) -> None:
+    if program.code.has_changed():
+        os._exit(STALE)
+    if program.given.rights:
+        rights(os.getpid())
+    warmth.rehearse()
+
+
+def work(program: Program, client: socket.socket) -> NoReturn:
+    """Do what a client asks for. Interruptions are blocked, until it is known what they interrupt."""
+    if not wire.is_mine(client, client.getsockname()):
+        os._exit(1)
+    stale = False
+    try:
+        wire.send(client, program.identity + b"\0" + str(os.getpid()).encode())
+        stale = program.code.has_changed()  # while the client writes down what it wants
+        request, descriptors = _request(client)
+    except (OSError, EOFError):  # it has given up, or only wanted to know who is here
+        os._exit(STALE if stale else 0)
+    try:
+        if stale:
+            raise Unlike("other code")
+        take_over(request, descriptors, _process_of(client), program.given)
+    except Unlike:
+        client.sendall(wire.NOT_ME + b"\0")
+        os._exit(STALE if stale else 0)
+    code = _run(request.verb)
+    with contextlib.suppress(OSError):  # it was killed
+        client.sendall(wire.EXITED + bytes([code]))
+    os._exit(code)
+
+
+def _request(client: socket.socket) -> tuple[Request, list[int]]:
+    """Raises `OSError`, `EOFError`."""
+    first, descriptors, _, _ = socket.recv_fds(client, 65536, 4)
+    if not first:
+        raise EOFError
+    return Request.parsed(wire.received(client, first)), descriptors
+
+
+def _process_of(client: socket.socket) -> int | None:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    pid, _, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)
+
+
+def _run(verb: str | None) -> int:
+    """The exit code of the command, and all that a process does when it ends."""
+    from .running import interrupted, run_here
+
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        code = run_here(verb)
+    except KeyboardInterrupt:  # before it had begun
+        code = interrupted()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except BaseException:  # noqa: BLE001  # as Python itself ends with it
+        traceback.print_exc()
+        code = 1
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing ends a forked process
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    for number in range(3):  # whoever reads a pipe to its end must not wait for this process
+        with contextlib.suppress(OSError):
+            os.close(number)
+    return code & 0xFF

@@ -1,0 +1,379 @@
+"""The command server: whom it works for, whom it does not, and what becomes of a command when something dies."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mesh_cli
+import pytest
+from mesh_cli import server_process, wire
+from warmed import MESH, THIN, begun, done, environment, is_gone, serving, split, wait_until, worker_of
+
+import mesh
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes by /proc"),
+    pytest.mark.usefixtures("without_model"),
+]
+QUIET = {"MESH_NAMESPACE": "shared"}
+
+
+@pytest.fixture
+def lit(home, write) -> Path:
+    """A home with a memory."""
+    write("lamp.md", "---\nid: aaaa1111bbbb2222\n---\nThe lamp is lit\n")
+    return home
+
+
+@pytest.fixture
+def server(lit) -> int:
+    """The command server of that home."""
+    with serving(lit) as pid:
+        yield pid
+
+
+LISTED = "aaaa1111bbbb2222\tThe lamp is lit\n"
+
+
+# --- who is asked --------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_handed_over_loads_next_to_nothing(server):
+    """Not even socket, json or typing: of what Python does not load itself, this package and two modules in C."""
+    bare = subprocess.run([*THIN, "-c", "pass"], capture_output=True, env=environment(), check=True)
+    ran = subprocess.run([*THIN, MESH, "list"], capture_output=True, env=environment(), check=True)
+    script = split(subprocess.run([*THIN, "-c", "import re"], capture_output=True, check=True).stderr)[1]  # pip's
+    loaded = split(ran.stderr)[1] - split(bare.stderr)[1] - script
+    assert loaded == {"mesh_cli", "mesh_cli.main", "mesh_cli.thin", "mesh_cli.wire", "_socket", "_signal"} - script
+    assert ran.stdout.decode() == LISTED
+
+
+def test_without_a_server_the_command_runs_as_ever(lit):
+    """No socket; and nothing is started, nor made."""
+    assert done("list", warm=False).out == LISTED
+    assert server_process.status(lit) is None
+    assert not (lit / ".locks" / "serve.lock").exists()
+
+
+def test_the_environment_can_forbid_it(server):
+    """MESH_COMMAND_SERVER=0."""
+    assert done("list", warm=False, env={"MESH_COMMAND_SERVER": "0"}).out == LISTED
+
+
+def test_a_socket_that_a_dead_server_left_is_passed_over(lit):
+    """Silently, and the next server takes its place."""
+    (lit / ".locks").mkdir()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(lit / ".locks" / wire.SOCKET))
+    ran = done("list", warm=False)
+    assert (ran.out, ran.err) == (LISTED, "")
+    with serving(lit):
+        assert done("list", warm=True).out == LISTED
+
+
+def test_a_server_that_does_not_answer_is_passed_over(server):
+    """It is stopped, as on a suspended machine: the command waits a second, then runs as ever, once."""
+    os.kill(server, signal.SIGSTOP)
+    try:
+        assert done("learn", "Once", warm=False).code == 0
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert done("list", warm=True).out.count("Once") == 1
+
+
+def test_another_python_is_not_asked(lit):
+    """One that was started with other options may not do the same."""
+    with serving(lit, "-O"):
+        assert done("list", warm=False).out == LISTED
+
+
+@pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "OPENBLAS_NUM_THREADS", "LD_LIBRARY_PATH"])
+def test_what_is_read_at_start_must_be_the_same(server, variable):
+    """A worker cannot make up for it."""
+    assert done("list", warm=False, env={variable: "7"}).out == LISTED
+
+
+def test_a_socket_of_another_user_is_not_trusted(lit, tmp_path):
+    """Whoever else listens there is told nothing."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    (lit / ".locks").mkdir()
+    for folder in (lit, lit / ".locks", *lit.parents):
+        if folder != Path("/tmp") and folder.is_relative_to("/tmp"):
+            folder.chmod(0o777)
+    listen = f"""
+import os, socket
+os.setgid(65534); os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind({str(lit / ".locks" / wire.SOCKET)!r})
+    server.listen()
+    print("listening", flush=True)
+    print(len(server.accept()[0].recv(100)))
+"""
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", listen], stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout and stranger.stdout.readline() == b"listening\n"
+        assert done("list", warm=False).out == LISTED
+        assert stranger.stdout.readline() == b"0\n"
+
+
+def test_another_user_is_not_served(lit, server):
+    """Even one who reaches the socket gets no greeting."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    folder = os.open(lit / ".locks", os.O_PATH)
+    connect = f"""
+import os, socket
+os.fchdir({folder})
+os.setgid(65534); os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect({wire.SOCKET!r})
+    print(client.recv(100))
+"""
+    (lit / ".locks" / wire.SOCKET).chmod(0o666)
+    (lit / ".locks").chmod(0o755)
+    ran = subprocess.run([sys.executable, "-I", "-S", "-c", connect], pass_fds=[folder], capture_output=True)
+    assert ran.stdout == b"b''\n", ran.stderr
+    assert done("list", warm=True).out == LISTED
+
+
+def test_a_command_with_fewer_rights_is_not_handed_over(server):
+    """A worker would have more: what a sandbox forbids must stay forbidden."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed here")
+    assert done("list", warm=False, prefix=("setpriv", "--no-new-privs")).out == LISTED
+
+
+# --- as whom it works ------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_is_as_its_client_is(server, tmp_path):
+    """Folder, environment, mask of modes, limits, priority: those of the command, not of the server."""
+
+    def change() -> None:
+        os.umask(0o027)
+        os.nice(3)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (77, 99))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    with begun("learn", "-", env={"CALLER": "x"}, cwd=tmp_path, preexec_fn=change) as client:
+        worker = Path(f"/proc/{worker_of(server, client.pid)}")
+        wait_until(lambda: "Umask:\t0027\n" in (worker / "status").read_text())  # the last thing that it takes over
+        limits = (worker / "limits").read_text()
+        assert os.readlink(worker / "cwd") == str(tmp_path)
+        assert limits == Path(f"/proc/{client.pid}/limits").read_text()
+        assert os.getpriority(os.PRIO_PROCESS, int(worker.name)) == os.getpriority(os.PRIO_PROCESS, client.pid)
+        client.communicate(b"Said at last")
+    assert "Said at last" in done("list", warm=True).out
+
+
+def test_the_environment_of_the_command_counts(server, home):
+    """Its namespace and its author, not those of the server."""
+    ran = done("learn", "Of mine", warm=True, env={"MESH_NAMESPACE": "mine", "MESH_AGENT_ID": "mina"})
+    assert ran.code == 0
+    assert [path for path in (home / "mine").glob("*.md") if "agent: mina" in path.read_text()]
+
+
+def test_another_home_has_its_own_server_or_none(server, tmp_path):
+    """What is asked of one home is never answered from another."""
+    ran = done("list", warm=False, env={"MESH_HOME": str(tmp_path / "other")})
+    assert "lamp" not in ran.out
+
+
+def test_a_folder_that_is_gone_is_no_obstacle(server, tmp_path):
+    """A shell may stand in a folder that somebody deleted; it is the same warm and cold."""
+    found = []
+    for warm in (True, False):
+        (tmp_path / "gone").mkdir()
+        env = environment(None if warm else {"MESH_COMMAND_SERVER": "0"})
+        leave = f'cd "{tmp_path}/gone" && rmdir "$PWD" && exec "{MESH}" list'
+        ran = subprocess.run(["sh", "-c", leave], capture_output=True, env=env)
+        found.append((ran.returncode, ran.stdout, ran.stderr))
+    assert found[0] == found[1] == (0, LISTED.encode(), b"")
+
+
+def test_a_home_with_a_long_path_is_served(tmp_path, monkeypatch):
+    """Longer than the address of a socket may be."""
+    home = tmp_path / ("a-long-name" * 10)
+    (home / "shared").mkdir(mode=0o700, parents=True)
+    (home / "shared" / "lamp.md").write_text("---\nid: aaaa1111bbbb2222\n---\nThe lamp is lit\n")
+    monkeypatch.setenv("MESH_HOME", str(home))
+    with serving(home):
+        assert done("list", warm=True).out == LISTED
+
+
+def test_files_that_only_the_command_has_open_are_the_same(server):
+    """`mesh import <(...)` names one by its descriptor: that command stays in its own process."""
+    line = '{"id": "dddd9999dddd9999", "content": "Piped"}'
+    found = []
+    for wanted in ("1", "0"):
+        given = environment({"MESH_COMMAND_SERVER": wanted})
+        ran = subprocess.run(["bash", "-c", f"'{MESH}' import <(echo '{line}')"], capture_output=True, env=given)
+        found.append((ran.returncode, ran.stdout, ran.stderr))
+    assert found[0] == found[1]
+
+
+def test_many_commands_at_once_are_each_answered(server, run):
+    """Twenty, each with what it asked for; where there is too much to do, one may do its work itself."""
+
+    def learn(number: int) -> str:
+        return run("learn", f"Number {number} of twenty", "--title", f"n{number}").out
+
+    with ThreadPoolExecutor(20) as pool:
+        stored = list(pool.map(learn, range(20)))
+    assert all("\tstored" in line for line in stored)
+    titles = {line.partition("\t")[2] for line in done("list", "-n", "50", warm=True).out.splitlines()}
+    assert titles >= {f"n{number}" for number in range(20)}
+
+
+# --- signals and deaths ----------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_command_says_so(server):
+    """Ctrl-C reaches the worker; message and exit code are those that it has cold."""
+    with begun("learn", "-") as client:
+        worker_of(server, client.pid)
+        client.send_signal(signal.SIGINT)
+        assert client.wait(20) == 130
+        assert client.stderr.read() == b"mesh: interrupted\n"
+
+
+def test_a_stopped_command_stops_its_worker_and_goes_on_with_it(server):
+    """Ctrl-Z and fg."""
+    with begun("learn", "-", process_group=0) as client:
+        worker = worker_of(server, client.pid)
+        client.send_signal(signal.SIGTSTP)
+        for pid in (client.pid, worker):
+            wait_until(lambda pid=pid: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        client.send_signal(signal.SIGCONT)
+        out, _ = client.communicate(b"After a rest", timeout=20)
+        assert client.returncode == 0 and b"\tstored\t" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_the_worker_of_a_killed_command_ends(server, number):
+    """And the command ends by the signal, as it does cold."""
+    with begun("learn", "-") as client:
+        worker = worker_of(server, client.pid)
+        client.send_signal(number)
+        assert client.wait(20) == -number
+        wait_until(lambda: is_gone(worker))
+    assert done("list", warm=True).out == LISTED
+
+
+def test_a_command_whose_worker_is_killed_is_not_done_twice(server):
+    """It says so, and ends by the same signal."""
+    with begun("learn", "-") as client:
+        os.kill(worker_of(server, client.pid), signal.SIGKILL)
+        assert client.wait(20) == -signal.SIGKILL
+        assert client.stderr.read().startswith(b"mesh: the process that worked on this was ended by signal 9; ")
+    assert done("list", warm=True).out == LISTED
+
+
+def test_a_command_outlives_its_server(lit):
+    """The server is killed: the worker finishes, the next command runs cold, and another server can start."""
+    with serving(lit) as server:
+        with begun("learn", "-") as client:
+            worker_of(server, client.pid)
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda: server_process.status(lit) is None)
+            assert done("list", warm=False).out == LISTED
+            out, _ = client.communicate(b"Said at last", timeout=20)
+            assert client.returncode == 0 and b"\tstored\t" in out
+        with serving(lit):
+            assert "Said at last" in done("list", warm=True).out
+
+
+# --- its life ------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_server_a_home(lit, server):
+    """Who starts another gets the first; a process that tries to serve as well ends."""
+    assert server_process.start(lit) == server
+    assert server_process.begin(lit).wait(30) != 0
+    assert (server_process.status(lit) or pytest.fail()).pid == server
+
+
+def test_a_stopped_server_finishes_what_it_does(lit):
+    """It takes nothing new, and is gone after the last command."""
+    with serving(lit) as server, begun("learn", "-") as client:
+        worker_of(server, client.pid)
+        assert server_process.stop(lit)
+        assert done("list", warm=False).out == LISTED
+        assert not is_gone(server)
+        client.communicate(b"Said at last", timeout=20)
+        assert client.returncode == 0
+        wait_until(lambda: is_gone(server))
+    assert not (lit / ".locks" / wire.SOCKET).exists()
+    assert not server_process.stop(lit)
+
+
+def test_an_idle_server_ends(lit):
+    """By itself, and leaves no socket."""
+    process = server_process.begin(lit, idle_seconds=0.2)
+    assert process.wait(30) == 0
+    assert not (lit / ".locks" / wire.SOCKET).exists()
+    assert server_process.status(lit) is None
+
+
+def test_a_server_whose_socket_was_removed_ends(lit, server):
+    """Nobody would find it: `rm -rf .locks`, or a home that was moved."""
+    shutil.rmtree(lit / ".locks")
+    (lit / ".locks").mkdir()
+    os.kill(server, signal.SIGCHLD)  # it looks each minute, and whenever something happens
+    wait_until(lambda: is_gone(server))
+
+
+def test_a_changed_program_is_not_served_by_the_old_one(lit, tmp_path):
+    """An upgrade, or an edit: the command runs the new code, and the old server ends."""
+    site = tmp_path / "site"
+    for package, name in ((mesh, "mesh"), (mesh_cli, "mesh_cli")):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(str(package.__file__)).parent, site / name, ignore=ignored)
+    env = {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = [*THIN, "-c", "from mesh_cli.main import main; main()", "list"]
+
+    def listed() -> tuple[str, bool]:
+        ran = subprocess.run(run, capture_output=True, env=environment(env), check=True)
+        return ran.stdout.decode(), "typer" in split(ran.stderr)[1]
+
+    with serving(lit, env=env) as server:
+        assert listed() == (LISTED, False)
+        (site / "mesh_cli" / "looking.py").write_text((site / "mesh_cli" / "looking.py").read_text() + "\n# edited\n")
+        assert listed() == (LISTED, True)
+        wait_until(lambda: is_gone(server))
+
+
+def test_nothing_is_left_in_the_temporary_folder(lit, tmp_path, monkeypatch):
+    """Where workers rehearse."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    with serving(lit):
+        assert done("list", warm=True).out == LISTED
+        assert list((tmp_path / "temporary").iterdir())
+    wait_until(lambda: not list((tmp_path / "temporary").iterdir()))
+
+
+def test_folder_and_socket_are_for_this_user_alone(lit, server):
+    """0700 and 0600."""
+    assert (lit / ".locks").stat().st_mode & 0o777 == 0o700
+    assert (lit / ".locks" / wire.SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_user_who_wants_it_gets_it_started(lit):
+    """MESH_AUTOWATCH=1: the first command runs as ever, and the next ones warm; without, nothing is ever started."""
+    assert done("list", warm=False, env={"MESH_AUTOWATCH": "1"}).out == LISTED
+    try:
+        wait_until(lambda: server_process.status(lit), 60)
+        wait_until(lambda: "ready" in done("watch", "--status", "--json", warm=False).out, 60)
+        assert done("list", warm=True).out == LISTED
+    finally:
+        wait_until(lambda: done("watch", "--stop", warm=False).code == 0, 60)
+    wait_until(lambda: server_process.status(lit) is None)
