@@ -5,6 +5,7 @@ It holds the lock `.locks/watch/_background.lock` as long as it lives, and write
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -30,7 +31,6 @@ _LOCK = ".locks/watch/_background.lock"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 _LOOK_SECONDS = 60.0  # whether the command server still runs, and the program is still the same
-_NEVER = 1e9  # seconds
 
 log = logging.getLogger("mesh")
 
@@ -45,7 +45,7 @@ def start(home: Path) -> tuple[bool, int]:
     fd = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     with os.fdopen(fd, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.background", str(home)],
+            [sys.executable, *server_process.options(), "-m", f"{__package__}.background", str(home)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -141,9 +141,10 @@ class _CommandServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait(timeout=_STOP_SECONDS)
+        if self._process and self._process.stdin:
+            self._process.stdin.close()  # then it takes nothing new, and ends once it has finished what it does
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)
 
     def begin_again(self) -> None:
         """Begin it, unless one runs. Without one commands are slower, and that is all."""
@@ -151,7 +152,7 @@ class _CommandServer:
             return
         if os.name == "posix" and server_process.status(self._home) is None:
             try:
-                self._process = server_process.begin(self._home, idle_seconds=_NEVER)
+                self._process = server_process.begin(self._home)
             except MeshError as error:
                 log.warning("commands are not answered by a warm process: %s", error)
 

@@ -1,17 +1,14 @@
-"""The command server as a process in the background: begin it, end it, say whether it runs."""
+"""The command server as a process in the background: begin it, say whether it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh.errors import MeshError
 from mesh.files import failures_reported
 from mesh.locks import is_held
 
@@ -19,93 +16,18 @@ from . import wire
 
 LOCK = "serve.lock"
 LOG = Path(".cache") / "_serve.log"
-IDLE_SECONDS = 3600.0
+COOL_AFTER_SECONDS = 600.0
+# Neither has the current folder among those where modules are looked for, as `python -c` would.
 _BEGIN = f"import sys; sys.path[0] = sys.argv.pop(1); from {__package__}.command_server import main; main()"
-_LOOK_SECONDS = 0.02
+_WATCH = f"import sys; sys.path[:] = filter(None, sys.path); from {__package__}.main import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """`answers`: not if it runs other code than this process, or is just beginning or ending."""
+    """`answers`: not if it runs other code than this process, or is just beginning."""
 
     pid: int
     answers: bool
-
-
-class NotStarted(MeshError):
-    """The command server could not begin."""
-
-
-def start(home: Path, *, patience_seconds: float = 20.0) -> int:
-    """Have a command server serve this home, unless one does; its process id. Raises `MeshError`."""
-    if os.name != "posix":
-        raise NotStarted("this system cannot fork, so there is no command server")
-    if (running := status(home)) is not None:
-        return running.pid
-    process = begin(home)
-    until = time.monotonic() + patience_seconds
-    while time.monotonic() < until:
-        if (running := status(home)) is not None and running.answers:
-            return running.pid
-        if process.poll():
-            raise NotStarted(
-                f"the command server ended with {process.returncode}", place=str(home / LOG), remedy="See there"
-            )
-        time.sleep(_LOOK_SECONDS)
-    return process.pid
-
-
-def watch_from_now() -> None:
-    """For `MESH_AUTOWATCH`: `mesh watch --background`, for the next command. Nothing waits for it."""
-    with contextlib.suppress(OSError):
-        subprocess.Popen(
-            [sys.executable, *_options(), "-c", "from mesh_cli.main import main; main()", "watch", "--background"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-
-def begin(home: Path, *, idle_seconds: float = IDLE_SECONDS) -> subprocess.Popen[bytes]:
-    """The process, which has only just begun. It ends by itself if another serves this home.
-
-    It has the options of this Python, since whoever runs with others gets no answer, and is in no folder that is used.
-    Raises `MeshError`.
-    """
-    with failures_reported(str(home)):
-        (home / LOG).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-    scripts = sys.path[0] if Path(sys.path[0]).is_absolute() else str(Path(sys.executable).parent)
-    try:
-        return subprocess.Popen(
-            [sys.executable, *_options(), "-c", _BEGIN, scripts, str(home), str(idle_seconds)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            cwd="/",
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
-
-
-def _options() -> list[str]:
-    options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return options
-
-
-def stop(home: Path, *, patience_seconds: float = 5.0) -> bool:
-    """End the command server of a home; commands that run are finished. False if there is none."""
-    if (running := status(home)) is None:
-        return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(running.pid, signal.SIGTERM)
-        os.kill(running.pid, signal.SIGCONT)
-    until = time.monotonic() + patience_seconds
-    while (home / ".locks" / wire.SOCKET).exists() and time.monotonic() < until:
-        time.sleep(_LOOK_SECONDS)
-    return True
 
 
 def status(home: Path) -> Running | None:
@@ -133,3 +55,43 @@ def _answers(home: Path) -> bool:
         return False
     finally:
         connection.close()
+
+
+def begin(home: Path, *, cool_after_seconds: float = COOL_AFTER_SECONDS) -> subprocess.Popen[bytes]:
+    """The process, which has only just begun. It ends by itself if another serves this home, or if this process ends.
+
+    It is in no folder that is used. Raises `MeshError`.
+    """
+    with failures_reported(str(home)):
+        (home / LOG).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    scripts = sys.path[0] if Path(sys.path[0]).is_absolute() else str(Path(sys.executable).parent)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *options(), "-c", _BEGIN, scripts, str(home), str(cool_after_seconds)],
+            stdin=subprocess.PIPE,  # which is closed with this process
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)
+
+
+def options() -> list[str]:
+    """Those of this Python. Whoever runs with others is not the same program: see `wire.identity`."""
+    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return found
+
+
+def watch_from_now() -> None:
+    """For `MESH_AUTOWATCH`: `mesh watch --background`, for the next command. Nothing waits for it."""
+    with contextlib.suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, *options(), "-c", _WATCH, "watch", "--background"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )

@@ -9,19 +9,24 @@ could not: the client may run in a sandbox or a container.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import select
+import socket
+import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 # Read once, when a program starts or a library is loaded.
-_READ_AT_START = ("PYTHON", "LD_", "DYLD_", "GLIBC_", "MALLOC_", "OPENBLAS_", "OMP_", "MKL_", "GOTO_", "NPY_")
-_RIGHTS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:")
+_READ_AT_START = tuple("PYTHON LD_ DYLD_ GLIBC_ MALLOC_ OPENBLAS_ OMP_ MKL_ GOTO_ NPY_ NUMPY_".split())
+_RIGHTS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp")
 _SPACES = ("mnt", "user", "pid", "net", "ipc", "uts")
+_SO_PEERPIDFD = 77  # which Python has no name for
 
 
 class Unlike(Exception):
@@ -71,11 +76,11 @@ class Given:
     @classmethod
     def of_this_process(cls) -> Given:
         """To be called before it sets anything in its environment."""
-        return cls(read_at_start(os.environ), groups(), rights(os.getpid()) if sys.platform == "linux" else [])
+        return cls(read_at_start(os.environ), groups(), own_rights() if sys.platform == "linux" else [])
 
 
-def take_over(request: Request, descriptors: Iterable[int], client: int | None, given: Given) -> None:
-    """Become as the client is; `client`: its process id, None where the system does not tell.
+def take_over(request: Request, descriptors: list[int], client: Process | None, given: Given) -> None:
+    """Become as the client is; `client`: None where the system does not tell.
 
     Raises `Unlike`; then this process is of no use any more.
     """
@@ -83,7 +88,7 @@ def take_over(request: Request, descriptors: Iterable[int], client: int | None, 
         raise Unlike("another environment")
     if request.groups != given.groups:
         raise Unlike("other groups")
-    if sys.platform == "linux":
+    if client:
         _take_from_system(client, given.rights)
     _take_descriptors(descriptors)
     _take_streams(request.streams)
@@ -96,16 +101,16 @@ def groups() -> str:
     return " ".join(map(str, [os.getegid(), *sorted(os.getgroups())]))
 
 
-def _take_descriptors(descriptors: Iterable[int]) -> None:
+def _take_descriptors(descriptors: list[int]) -> None:
     *streams, folder = descriptors
-    for number, descriptor in enumerate(streams):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
     try:
         os.fchdir(folder)
     except OSError as error:
         raise Unlike("the current folder cannot be entered") from error
-    os.close(folder)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _take_streams(encodings: list[tuple[str, str]]) -> None:
@@ -124,25 +129,80 @@ def _take_environment(environment: dict[str, str]) -> None:
     tempfile.tempdir = None  # it depends on TMPDIR
 
 
-# --- Linux: what the kernel knows of the client ----------------------------------------------------------------------
+# --- Linux: what the kernel knows of a process -----------------------------------------------------------------------
 
 
-def _take_from_system(client: int | None, own_rights: list[str]) -> None:
+class Process(NamedTuple):
+    """`about`: its folder in /proc, opened. It stays that of this process, should the id ever be another's."""
+
+    id: int
+    about: int
+
+    @classmethod
+    def at_other_end(cls, connection: socket.socket) -> Process:
+        """The one that connected. Raises `OSError`."""
+        pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        found = cls(pid, os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        if not _still_runs(connection):  # it has left the connection to another; who knows whose folder that is
+            raise ProcessLookupError
+        return found
+
+
+def _still_runs(connection: socket.socket) -> bool:
+    """Whether the process that connected does; yes, where the kernel (before 6.5) does not tell."""
+    try:
+        held = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        return error.errno == errno.ENOPROTOOPT
+    ended, _, _ = select.select([held], [], [], 0)
+    os.close(held)
+    return not ended
+
+
+def rights(about: int) -> list[str]:
+    """All that says what a process may do and see; `about`: its folder in /proc. Raises `OSError`."""
+    found = [line for line in _read(about, "status").splitlines() if line.startswith(_RIGHTS)]
+    found += [os.readlink(f"ns/{space}", dir_fd=about) for space in _SPACES]
+    root = os.stat("root", dir_fd=about)
+    found.append(f"{root.st_dev}:{root.st_ino}")
+    with contextlib.suppress(OSError):  # there is no security module, or it has nothing to say
+        found.append(_read(about, "attr/current"))
+    return found
+
+
+def own_rights() -> list[str]:
+    about = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return rights(about)
+    finally:
+        os.close(about)
+
+
+def _read(folder: int, name: str) -> str:
+    file = os.open(name, os.O_RDONLY, dir_fd=folder)
+    try:
+        return os.read(file, 65536).decode("utf-8", "replace")
+    finally:
+        os.close(file)
+
+
+def _take_from_system(client: Process, own: list[str]) -> None:
     import resource
 
     try:
-        if not client or rights(client) != own_rights:
+        # Landlock shows nowhere, and needs no new privileges: among those that have none, nobody knows who is alike.
+        if rights(client.about) != own or "NoNewPrivs:\t1" in own:
             raise Unlike("other rights")
         for limit in _limits():
-            wanted = resource.prlimit(client, limit)
+            wanted = resource.prlimit(client.id, limit)
             if wanted == resource.getrlimit(limit):
                 continue
             if limit in {resource.RLIMIT_AS, resource.RLIMIT_DATA}:  # this process has taken more already
                 raise Unlike("other limits of memory")
             resource.setrlimit(limit, wanted)
-        if (cores := os.sched_getaffinity(client)) != os.sched_getaffinity(0):
+        if (cores := os.sched_getaffinity(client.id)) != os.sched_getaffinity(0):
             os.sched_setaffinity(0, cores)
-        priority = os.getpriority(os.PRIO_PROCESS, client)
+        priority = os.getpriority(os.PRIO_PROCESS, client.id)
         if priority > os.getpriority(os.PRIO_PROCESS, 0):
             os.setpriority(os.PRIO_PROCESS, 0, priority)
     except (OSError, ValueError) as error:
@@ -153,16 +213,3 @@ def _limits() -> list[int]:
     import resource
 
     return [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]
-
-
-def rights(process: int) -> list[str]:
-    """All that says what a process may do and see. Raises `OSError`."""
-    about = f"/proc/{process}"
-    status = Path(f"{about}/status").read_text("utf-8", "replace").splitlines()
-    found = [line for line in status if line.startswith(_RIGHTS)]
-    found += [os.readlink(f"{about}/ns/{space}") for space in _SPACES]  # noqa: PTH115  # a path object takes longer
-    root = Path(f"{about}/root").stat()
-    found.append(f"{root.st_dev}:{root.st_ino}")
-    with contextlib.suppress(OSError):  # there is no security module, or it has nothing to say
-        found.append(Path(f"{about}/attr/current").read_text("utf-8", "replace"))
-    return found

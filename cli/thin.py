@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
+    from typing import NoReturn
 
 COMPLETE_VARIABLE = "_MESH_COMPLETE"
 
@@ -90,17 +91,17 @@ def _set(name: str) -> str:
 
 
 def _run(connection: "socket", worker: int, verb: str) -> None:
-    """Have a worker run the command, and end as it did. Returns, or raises `OSError`, if it did nothing."""
+    """Have a worker run the command, and end as it did. Returns, or raises `OSError`, only if it did nothing."""
     folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC)
+    take_back = _pass_signals_on(worker)
     try:
-        take_back = _pass_signals_on(worker)
-        try:
-            send(connection, _request(verb), (0, 1, 2, folder))
-            _end_as(_outcome(connection))
-        finally:
-            take_back()
+        send(connection, _request(verb), (0, 1, 2, folder))
+        outcome = _outcome(connection)
+        if outcome[:1] != NOT_ME:
+            _end_as(outcome)
     finally:
         os.close(folder)
+        take_back()
 
 
 def _outcome(connection: "socket") -> bytes:
@@ -127,11 +128,15 @@ def _request(verb: str) -> bytes:
 def _pass_signals_on(worker: int) -> "Callable[[], None]":
     """From now on an interruption is the worker's, and it stops and goes on with this process.
 
-    What is returned puts everything back.
+    What is returned puts everything back; an interruption in between then happens here.
     """
     import _signal  # type: ignore[import-not-found]
 
+    interrupted = False
+
     def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
         _kill(worker, _signal.SIGINT)
 
     def stop(*_: object) -> None:
@@ -150,6 +155,8 @@ def _pass_signals_on(worker: int) -> "Callable[[], None]":
     def take_back() -> None:
         for number in passed_on:
             _signal.signal(number, before[number])
+        if interrupted:
+            raise KeyboardInterrupt
 
     return take_back
 
@@ -157,19 +164,21 @@ def _pass_signals_on(worker: int) -> "Callable[[], None]":
 def _kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
-    except ProcessLookupError:
+    except OSError:
         pass  # it has just ended
 
 
-def _end_as(outcome: bytes) -> None:
-    """End with a worker's exit code, or by the signal that ended it; return if it has done nothing."""
+def _end_as(outcome: bytes) -> "NoReturn":
+    """End with a worker's exit code, or by the signal that ended it."""
     kind, number = outcome[:1], outcome[-1:]
-    if kind == NOT_ME:
-        return
     if kind == EXITED:
         os._exit(number[0])  # nothing is open here that would have to be closed
     what = f"was ended by signal {number[0]}" if kind == KILLED else "is gone"
-    print(f"mesh: the process that worked on this {what}; what it acknowledged is kept. Run it again", file=sys.stderr)
+    said = f"mesh: the process that worked on this {what}; what it acknowledged is kept. Run it again\n"
+    try:
+        os.write(2, said.encode())
+    except OSError:
+        pass  # nobody reads it
     if kind == KILLED:
         import _signal
 

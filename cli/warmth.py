@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
+
+from mesh.settings import DEFAULT_NAMESPACE
 
 _TEXTS = (
     "Der Käse liegt im Kühlschrank",
@@ -46,9 +49,7 @@ def _stamp(path: str) -> tuple[int, ...]:
 
 
 def prepare(home: Path) -> None:
-    """Load what any verb needs, and fill the small `home` that rehearsals are held in."""
-    from mesh.api import Mesh
-
+    """Load what any verb needs. From now on this process lives in `home`, which is for rehearsals."""
     from .verbs import VERBS
 
     for verb in VERBS.values():
@@ -56,9 +57,8 @@ def prepare(home: Path) -> None:
     for name in [name for name in os.environ if name.startswith("MESH_") and name != "MESH_MODEL_PATH"]:
         del os.environ[name]  # of this process alone: each worker takes its client's environment
     os.environ["MESH_HOME"] = str(home)
-    with Mesh() as mesh:
-        for text in _TEXTS:
-            mesh.learn(text, tags=["Küche"], title=text[:12])  # beyond ASCII, which takes ways of its own
+    if home.exists():
+        shutil.rmtree(home)
     warm(_REHEARSALS)
 
 
@@ -77,10 +77,20 @@ def rehearse() -> None:
     """A recall, its output thrown away. What is there then is nothing for the garbage collector, page by page."""
     from .group import group
 
+    if not Path(os.environ["MESH_HOME"], DEFAULT_NAMESPACE).exists():  # it lies in the cache, which anybody may delete
+        _learn()
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), suppress(SystemExit):
         group().main(["recall", "when are the disks cleaned?"], prog_name="mesh", standalone_mode=False)
     gc.collect()
     gc.freeze()
+
+
+def _learn() -> None:
+    from mesh.api import Mesh
+
+    with Mesh() as mesh:
+        for text in _TEXTS:
+            mesh.learn(text, tags=["Küche"], title=text[:12])  # beyond ASCII, which takes ways of its own
 
 
 def cool() -> None:

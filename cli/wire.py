@@ -4,7 +4,9 @@
     client   a frame: the request, with descriptors: standard input, output and error, the current folder
     worker   EXITED and the exit code, or NOT_ME: run it yourself; or, from the server, KILLED and the signal
 
-A worker is told what to do only after it said what it is, so who gives up before that knows that nothing was done.
+A worker is told what to do only after it said what it is, and begins only when it was told everything. So a client
+knows that nothing was done if it gives up before its request has gone out as a whole; and after that, that it must
+not do anything itself unless it hears NOT_ME.
 
 Imports as little as `thin`.
 """
@@ -21,7 +23,7 @@ SOCKET = "serve.sock"
 ANSWER_SECONDS = 1.0  # a server that does not greet in this time is stopped, or has too much to do
 EXITED, KILLED, NOT_ME = b"e", b"k", b"n"
 PATH_BYTES = 100  # of a socket's address; systems allow 104 or 108 with the zero at the end
-MOST_BYTES = 1 << 24
+MOST_BYTES = 1 << 24  # of a frame; systems allow less to arguments and environment
 
 
 def connected(folder: str) -> "socket":
@@ -31,7 +33,7 @@ def connected(folder: str) -> "socket":
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(ANSWER_SECONDS)
     at_address(folder, connection.connect)
-    if not is_mine(connection, os.path.join(folder, SOCKET)):
+    if not is_mine(connection):
         connection.close()
         raise PermissionError
     return connection
@@ -50,8 +52,8 @@ def at_address(folder: str, act: "Callable[[str], None]") -> None:
         os.close(opened)
 
 
-def is_mine(connection: "socket", path: str) -> bool:
-    """Whether who is at the other end is this user; `path`: the socket, where the system does not say."""
+def is_mine(connection: "socket") -> bool:
+    """Whether who is at the other end is this user, as far as the system says so."""
     import _socket
 
     if hasattr(_socket, "SO_PEERCRED"):
@@ -59,32 +61,43 @@ def is_mine(connection: "socket", path: str) -> bool:
     elif sys.platform == "darwin":
         credentials = connection.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: a version, then the uid
     else:
-        return os.lstat(path).st_uid == os.lstat(os.path.dirname(path)).st_uid == os.geteuid()
+        return False
     return int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
 
 def send(connection: "socket", data: bytes, descriptors: tuple[int, ...] = ()) -> None:
-    """Send a frame. Raises `OSError`."""
+    """Send a frame. Raises `OSError`: the other end has not got all of it."""
     import _socket
 
+    if len(data) > MOST_BYTES:
+        raise OSError
     data = len(data).to_bytes(4, "big") + data
     if descriptors:
         rights = b"".join(one.to_bytes(4, sys.byteorder) for one in descriptors)  # the first bytes take them along
         data = data[connection.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)]) :]
-    connection.sendall(data)
+    if data:  # to send nothing fails as well if the other end has finished and gone
+        connection.sendall(data)
 
 
 def received(connection: "socket", first: bytes = b"") -> bytes:
-    """The frame that comes, of which `first` came already. Raises `OSError`, `EOFError`."""
-    data, size = first, 4
-    while len(data) < size:
-        more = connection.recv(65536)
+    """The frame that comes, of which `first` came already. Raises `OSError`, `EOFError`: it is not whole."""
+    data = bytearray(first)
+    while (missing := _missing(data)) > 0:
+        more = connection.recv(min(missing, 65536))
         if not more:
             raise EOFError
         data += more
-        if len(data) >= 4:
-            size = 4 + min(int.from_bytes(data[:4], "big"), MOST_BYTES)
-    return data[4:]
+    return bytes(data[4:])
+
+
+def _missing(data: bytes | bytearray) -> int:
+    """How many bytes of a frame are still to come, or of what tells its length. Raises `OSError`."""
+    if len(data) < 4:
+        return 4 - len(data)
+    length = int.from_bytes(data[:4], "big")
+    if length > MOST_BYTES:
+        raise OSError
+    return 4 + length - len(data)
 
 
 def identity() -> bytes:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import select
 import signal
 import socket
-import struct
 import sys
 import threading
 import traceback
@@ -20,10 +18,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import warmth, wire
-from .surroundings import Given, Request, Unlike, rights, take_over
+from .surroundings import Given, Process, Request, Unlike, own_rights, take_over
 
-REHEARSE_AFTER_SECONDS = 0.3  # so that many commands one after the other do not pay for it
-BUSY, READY = b"b", b"r"  # what one that waits says to the server
+READY = b"r"  # what one that waits says to the server
+_FOR_THIS_PROCESS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # not for those that it starts
 STALE = 75  # the exit code of a worker that found other code than it runs
 
 
@@ -38,31 +36,26 @@ class Program:
 
 def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
     """Work on the connection that the server sends through `server`; end if it ends instead."""
-    if not select.select([server], [], [], REHEARSE_AFTER_SECONDS)[0]:
-        server.sendall(BUSY)
-        _rehearse(program)
-        server.sendall(READY)
-    _, descriptors, _, _ = socket.recv_fds(server, 1, 1)
+    if program.code.has_changed():
+        os._exit(STALE)
+    if program.given.rights:
+        own_rights()
+    warmth.rehearse()
+    server.sendall(READY)
+    _, descriptors, _, _ = socket.recv_fds(server, 1, 1, _FOR_THIS_PROCESS)
     server.close()
     if not descriptors:
         os._exit(0)
     work(program, socket.socket(fileno=descriptors[0]))
 
 
-def _rehearse(program: Program) -> None:
-    if program.code.has_changed():
-        os._exit(STALE)
-    if program.given.rights:
-        rights(os.getpid())
-    warmth.rehearse()
-
-
 def work(program: Program, client: socket.socket) -> NoReturn:
     """Do what a client asks for. Interruptions are blocked, until it is known what they interrupt."""
-    if not wire.is_mine(client, client.getsockname()):
+    if not wire.is_mine(client):
         os._exit(1)
     stale = False
     try:
+        process = Process.at_other_end(client) if program.given.rights else None
         wire.send(client, program.identity + b"\0" + str(os.getpid()).encode())
         stale = program.code.has_changed()  # while the client writes down what it wants
         request, descriptors = _request(client)
@@ -71,29 +64,26 @@ def work(program: Program, client: socket.socket) -> NoReturn:
     try:
         if stale:
             raise Unlike("other code")
-        take_over(request, descriptors, _process_of(client), program.given)
-    except Unlike:
-        client.sendall(wire.NOT_ME + b"\0")
+        take_over(request, descriptors, process, program.given)
+    except (Unlike, OSError, LookupError):  # the last: an encoding that is not known here
+        _tell(client, wire.NOT_ME + b"\0")
         os._exit(STALE if stale else 0)
     code = _run(request.verb)
-    with contextlib.suppress(OSError):  # it was killed
-        client.sendall(wire.EXITED + bytes([code]))
+    _tell(client, wire.EXITED + bytes([code]))
     os._exit(code)
+
+
+def _tell(client: socket.socket, outcome: bytes) -> None:
+    with contextlib.suppress(OSError):  # it was killed
+        client.sendall(outcome)
 
 
 def _request(client: socket.socket) -> tuple[Request, list[int]]:
     """Raises `OSError`, `EOFError`."""
-    first, descriptors, _, _ = socket.recv_fds(client, 65536, 4)
+    first, descriptors, _, _ = socket.recv_fds(client, 65536, 4, _FOR_THIS_PROCESS)
     if not first:
         raise EOFError
     return Request.parsed(wire.received(client, first)), descriptors
-
-
-def _process_of(client: socket.socket) -> int | None:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return None
-    pid, _, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(pid)
 
 
 def _run(verb: str | None) -> int:

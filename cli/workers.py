@@ -24,14 +24,13 @@ class _Spare:
 
     pid: int
     link: socket.socket
-    busy: bool = False
+    ready: bool = False
 
-    def is_busy(self) -> bool:
-        """Whether it rehearses just now: to fork another one takes less time than to wait for it."""
+    def is_ready(self) -> bool:
+        """Whether it has rehearsed: to fork another one takes less time than to wait for that."""
         with contextlib.suppress(OSError):
-            while said := self.link.recv(1, socket.MSG_DONTWAIT):
-                self.busy = said == worker.BUSY
-        return self.busy
+            self.ready = self.ready or self.link.recv(1, socket.MSG_DONTWAIT) == worker.READY
+        return self.ready
 
 
 class Workers:
@@ -49,7 +48,7 @@ class Workers:
     def give(self, client: socket.socket) -> None:
         """Have somebody work for a client."""
         self._wants_spare = True
-        spare = self._spare if self._spare and not self._spare.is_busy() else None
+        spare = self._spare if self._spare and self._spare.is_ready() else None
         if spare:
             self._spare = None
         if spare and _given(spare, client):
@@ -59,10 +58,12 @@ class Workers:
         else:
             client.close()  # who asks does it itself
 
-    def keep_spare(self) -> None:
+    @property
+    def lacks_spare(self) -> bool:
+        return self._wants_spare and not self._spare
+
+    def add_spare(self) -> None:
         """Have one wait for the next client."""
-        if self._spare or not self._wants_spare:
-            return
         if self._is_cool:
             warmth.warm()
         self._is_cool = False

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from .errors import LockTimeout
 
+# A link in a lock's place could lead to anything, and holders write down who they are.
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+
 if os.name == "nt":
     import msvcrt
 
@@ -39,7 +42,7 @@ else:
 def locked(path: Path, *, timeout_seconds: float = 30.0) -> Iterator[None]:
     """Hold the exclusive lock of `path`, made when missing. Raises `LockTimeout`, or `OSError` if it cannot be made."""
     _make(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = os.open(path, _OPEN, 0o600)
     try:
         _wait(fd, path, timeout_seconds)
         yield
@@ -53,7 +56,7 @@ def taken(path: Path) -> int | None:
     Raises `OSError` if the file cannot be made.
     """
     _make(path.parent)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = os.open(path, _OPEN, 0o600)
     if _try_lock(fd):
         return fd
     os.close(fd)

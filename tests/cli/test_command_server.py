@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import mesh_cli
 import pytest
-from mesh_cli import server_process, wire
-from warmed import MESH, THIN, begun, done, environment, is_gone, serving, split, wait_until, worker_of
+from mesh_cli import background, command_server, server_process, wire
+from warmed import MESH, THIN, NotServed, begun, done, environment, is_gone, serving, split, wait_until, worker_of
 
 import mesh
 
@@ -144,11 +145,50 @@ with socket.socket(socket.AF_UNIX) as client:
     assert done("list", warm=True).out == LISTED
 
 
-def test_a_command_with_fewer_rights_is_not_handed_over(server):
+@pytest.mark.parametrize("prefix", [("setpriv", "--no-new-privs"), ("prlimit", "--as=9000000000")], ids=" ".join)
+def test_a_command_with_fewer_rights_is_not_handed_over(server, prefix):
     """A worker would have more: what a sandbox forbids must stay forbidden."""
+    if not shutil.which(prefix[0]):
+        pytest.skip(f"{prefix[0]} is not installed here")
+    assert done("list", warm=False, prefix=prefix).out == LISTED
+
+
+def test_where_nobody_can_gain_rights_nothing_is_handed_over(lit):
+    """There Landlock may have taken some from the command, and not from the server: it cannot be seen."""
     if not shutil.which("setpriv"):
         pytest.skip("setpriv is not installed here")
-    assert done("list", warm=False, prefix=("setpriv", "--no-new-privs")).out == LISTED
+    with serving(lit, prefix=("setpriv", "--no-new-privs")):
+        assert done("list", warm=False, prefix=("setpriv", "--no-new-privs")).out == LISTED
+
+
+def test_who_inherits_a_connection_is_not_served(lit, server):
+    """Its rights are those of a process that has ended, and whose id may be another's by now."""
+    leave = f"""
+import os, socket
+with socket.socket(socket.AF_UNIX) as client, socket.socket(fileno=0) as heir:
+    client.connect({str(lit / ".locks" / wire.SOCKET)!r})
+    socket.send_fds(heir, [b"c"], [client.fileno()])
+"""
+    mine, its = socket.socketpair()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        subprocess.run([sys.executable, "-I", "-S", "-c", leave], stdin=its, check=True)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    with mine, its, socket.socket(fileno=socket.recv_fds(mine, 1, 1)[1][0]) as client:
+        client.settimeout(20)
+        assert client.recv(100) == b""
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(lit, tmp_path):
+    """Whoever serves writes into it."""
+    (tmp_path / "precious").write_text("kept")
+    (lit / ".locks").mkdir()
+    (lit / ".locks" / "serve.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(NotServed), serving(lit):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert done("list", warm=False).out == LISTED
 
 
 # --- as whom it works ------------------------------------------------------------------------------------------------
@@ -179,6 +219,13 @@ def test_the_environment_of_the_command_counts(server, home):
     ran = done("learn", "Of mine", warm=True, env={"MESH_NAMESPACE": "mine", "MESH_AGENT_ID": "mina"})
     assert ran.code == 0
     assert [path for path in (home / "mine").glob("*.md") if "agent: mina" in path.read_text()]
+
+
+def test_a_request_may_be_long(server):
+    """Longer than what arrives at once: no part of an argument or of the environment is lost."""
+    env = {f"PADDING_{number}": "x" * 100_000 for number in range(10)} | {"MESH_NAMESPACE": "far-behind"}
+    assert done("learn", "word " * 10_000, "--json", warm=True, env=env).code == 0
+    assert "word word" in done("list", "-N", "far-behind", warm=True).out
 
 
 def test_another_home_has_its_own_server_or_none(server, tmp_path):
@@ -277,6 +324,15 @@ def test_a_command_whose_worker_is_killed_is_not_done_twice(server):
     assert done("list", warm=True).out == LISTED
 
 
+def test_a_lost_command_is_not_done_again_where_nobody_reads_what_it_says(server):
+    """It cannot say that it is lost, and must still not begin anew."""
+    with begun("learn", "-") as client:
+        client.stderr.close()
+        os.kill(worker_of(server, client.pid), signal.SIGKILL)
+        assert client.wait(20) == -signal.SIGKILL
+    assert done("list", warm=True).out == LISTED
+
+
 def test_a_command_outlives_its_server(lit):
     """The server is killed: the worker finishes, the next command runs cold, and another server can start."""
     with serving(lit) as server:
@@ -295,32 +351,49 @@ def test_a_command_outlives_its_server(lit):
 
 
 def test_there_is_one_server_a_home(lit, server):
-    """Who starts another gets the first; a process that tries to serve as well ends."""
-    assert server_process.start(lit) == server
+    """Another process that tries to serve as well ends."""
     assert server_process.begin(lit).wait(30) != 0
     assert (server_process.status(lit) or pytest.fail()).pid == server
+    assert done("list", warm=True).out == LISTED
 
 
-def test_a_stopped_server_finishes_what_it_does(lit):
-    """It takes nothing new, and is gone after the last command."""
-    with serving(lit) as server, begun("learn", "-") as client:
+def test_a_stopped_server_finishes_what_it_does(lit, server):
+    """It takes nothing new, another one may serve, and it is gone after the last command."""
+    with begun("learn", "-") as client:
         worker_of(server, client.pid)
-        assert server_process.stop(lit)
+        os.kill(server, signal.SIGTERM)
+        wait_until(lambda: server_process.status(lit) is None)
         assert done("list", warm=False).out == LISTED
-        assert not is_gone(server)
-        client.communicate(b"Said at last", timeout=20)
-        assert client.returncode == 0
-        wait_until(lambda: is_gone(server))
+        with serving(lit):
+            assert done("list", warm=True).out == LISTED
+            assert not is_gone(server)
+            client.communicate(b"Said at last", timeout=20)
+            assert client.returncode == 0
+            wait_until(lambda: is_gone(server))
+            assert "Said at last" in done("list", warm=True).out
     assert not (lit / ".locks" / wire.SOCKET).exists()
-    assert not server_process.stop(lit)
 
 
-def test_an_idle_server_ends(lit):
-    """By itself, and leaves no socket."""
-    process = server_process.begin(lit, idle_seconds=0.2)
-    assert process.wait(30) == 0
+def test_a_server_ends_with_the_process_that_started_it(lit):
+    """Even if that is killed: nobody would be there to stop it."""
+    assert done("watch", "--background", warm=False).code == 0
+    running = server_process.status(lit)
+    os.kill(background.status(lit)["pid"], signal.SIGKILL)
+    assert running
+    wait_until(lambda: is_gone(running.pid))
     assert not (lit / ".locks" / wire.SOCKET).exists()
-    assert server_process.status(lit) is None
+
+
+def test_a_server_with_too_much_to_do_declines(lit, server):
+    """Who comes then does not wait."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(command_server.MOST_WORKERS):
+            client = stack.enter_context(contextlib.closing(wire.connected(str(lit / ".locks"))))
+            assert client.recv(1)
+        with contextlib.closing(wire.connected(str(lit / ".locks"))) as one_more:
+            assert one_more.recv(1) == b""
+        assert done("list", warm=False).out == LISTED
+    wait_until(lambda: "lit" in done("list", warm=True).out)
 
 
 def test_a_server_whose_socket_was_removed_ends(lit, server):
@@ -351,14 +424,12 @@ def test_a_changed_program_is_not_served_by_the_old_one(lit, tmp_path):
         wait_until(lambda: is_gone(server))
 
 
-def test_nothing_is_left_in_the_temporary_folder(lit, tmp_path, monkeypatch):
-    """Where workers rehearse."""
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    with serving(lit):
+def test_the_cache_may_be_deleted_while_it_serves(lit, server):
+    """Workers rehearse there; the next one makes anew what it needs."""
+    for _ in range(2):
+        shutil.rmtree(lit / ".cache")
         assert done("list", warm=True).out == LISTED
-        assert list((tmp_path / "temporary").iterdir())
-    wait_until(lambda: not list((tmp_path / "temporary").iterdir()))
+        wait_until((lit / ".cache" / "_rehearsal" / "shared").exists)
 
 
 def test_folder_and_socket_are_for_this_user_alone(lit, server):
@@ -367,13 +438,15 @@ def test_folder_and_socket_are_for_this_user_alone(lit, server):
     assert (lit / ".locks" / wire.SOCKET).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_user_who_wants_it_gets_it_started(lit):
-    """MESH_AUTOWATCH=1: the first command runs as ever, and the next ones warm; without, nothing is ever started."""
-    assert done("list", warm=False, env={"MESH_AUTOWATCH": "1"}).out == LISTED
+def test_a_user_who_wants_it_gets_it_started(lit, tmp_path):
+    """MESH_AUTOWATCH=1: the first command runs as ever, and the next ones warm. No module is taken from where it is."""
+    (tmp_path / "subprocess.py").write_text("open('was-run', 'w')")
+    assert done("list", warm=False, env={"MESH_AUTOWATCH": "1"}, cwd=tmp_path).out == LISTED
     try:
         wait_until(lambda: server_process.status(lit), 60)
         wait_until(lambda: "ready" in done("watch", "--status", "--json", warm=False).out, 60)
         assert done("list", warm=True).out == LISTED
+        assert not (tmp_path / "was-run").exists()
     finally:
         wait_until(lambda: done("watch", "--stop", warm=False).code == 0, 60)
     wait_until(lambda: server_process.status(lit) is None)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
+import socket
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,8 +101,41 @@ def test_what_every_command_pays_for_imports_nothing():
 
 
 def test_rights_are_those_of_the_process():
-    """Two looks at the same process agree; at one with another root of rights they would not."""
+    """Two looks at the same process agree."""
     if sys.platform != "linux":
         pytest.skip("only Linux tells")
-    assert surroundings.rights(os.getpid()) == surroundings.rights(os.getpid())
-    assert any(line.startswith("CapEff:") for line in surroundings.rights(os.getpid()))
+    assert surroundings.own_rights() == surroundings.own_rights()
+    assert any(line.startswith("CapEff:") for line in surroundings.own_rights())
+
+
+def test_an_interruption_is_not_lost_when_nobody_takes_the_command():
+    """It went to the worker, which then declined: it happens here."""
+    with subprocess.Popen(["sleep", "60"]) as worker:
+        take_back = thin._pass_signals_on(worker.pid)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert worker.wait(20) == -signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            take_back()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("size", [0, 1, 65532, 65533, 1_000_000])
+def test_a_frame_arrives_whole(size):
+    """However much of it comes at once."""
+    here, there = socket.socketpair()
+    with here, there, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(wire.send, here, b"x" * size)
+        assert wire.received(there, there.recv(min(size, 70_000) + 1)) == b"x" * size
+        sent.result()
+
+
+def test_half_a_frame_is_none():
+    """Nor is one that is longer than any request."""
+    here, there = socket.socketpair()
+    with here, there:
+        here.sendall(b"\0\0\0\5abcd")
+        here.close()
+        with pytest.raises(EOFError):
+            wire.received(there)
+        with pytest.raises(OSError):
+            wire.received(there, b"\xff\xff\xff\xff")

@@ -14,7 +14,19 @@ from typing import NamedTuple
 from mesh_cli import server_process
 
 MESH = Path(sys.executable).parent / "mesh"
-_START = "import sys; from pathlib import Path; from mesh_cli.server_process import start; start(Path(sys.argv[1]))"
+_SERVE = """
+import sys, time
+from pathlib import Path
+from mesh_cli.server_process import begin, status
+home = Path(sys.argv[1])
+server = begin(home, cool_after_seconds=float(sys.argv[2]))
+while not ((running := status(home)) and running.answers):
+    if server.poll() is not None:
+        sys.exit("it ended at once")
+    time.sleep(0.01)
+print("answers", flush=True)
+sys.stdin.read()
+"""
 # Importing is logged by the command itself, not by the worker, which has imported all it needs long ago.
 THIN = (sys.executable, "-X", "importtime")
 HEAVY = {"typer", "numpy", "sqlite3", "mesh"}
@@ -34,17 +46,31 @@ def environment(changes: dict[str, str | None] | None = None) -> dict[str, str]:
     return {name: value for name, value in env.items() if value is not None}
 
 
+class NotServed(Exception):
+    """No command server can run in that home."""
+
+
 @contextmanager
-def serving(home: Path, *options: str, env: dict[str, str | None] | None = None) -> Iterator[int]:
+def serving(
+    home: Path,
+    *options: str,
+    env: dict[str, str | None] | None = None,
+    prefix: tuple[str, ...] = (),
+    cool_after_seconds: float = 600,
+) -> Iterator[int]:
     """Have a command server serve a home, started with the environment that commands have here; its process id."""
-    subprocess.run([sys.executable, *options, "-c", _START, str(home)], env=environment(env), check=True)
-    running = server_process.status(home)
-    assert running
-    try:
+    starter = subprocess.Popen(
+        [*prefix, sys.executable, *options, "-c", _SERVE, str(home), str(cool_after_seconds)],
+        env=environment(env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with starter:  # which closes its standard input at the end; then it ends, and then the server does
+        assert starter.stdout
+        if not starter.stdout.readline() or not (running := server_process.status(home)):
+            raise NotServed
         yield running.pid
-    finally:
-        server_process.stop(home)
-        wait_until(lambda: server_process.status(home) is None)
+    wait_until(lambda: server_process.status(home) is None)
 
 
 def split(err: bytes) -> tuple[str, set[str]]:
