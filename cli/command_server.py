@@ -1,6 +1,6 @@
 """The command server of a home: it keeps a Python warm and forks a worker of it for each command (see `thin`).
 
-    .locks/serve.lock   flocked for as long as it serves, so there is one; it says which process that is
+    .locks/_serve.lock   flocked for as long as it serves, so there is one; it says which process that is
     .locks/serve.sock   where clients connect
 
 It stays single-threaded and opens no database, for neither survives a fork. Therefore it watches no files either:

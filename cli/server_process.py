@@ -14,7 +14,7 @@ from mesh.locks import is_held
 
 from . import wire
 
-LOCK = "serve.lock"
+LOCK = "_serve.lock"  # no namespace's name begins with an underscore
 LOG = Path(".cache") / "_serve.log"
 COOL_AFTER_SECONDS = 600.0
 # Neither has the current folder among those where modules are looked for, as `python -c` would.

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import io
 import os
+import resource
 import select
 import socket
 import struct
@@ -187,8 +188,6 @@ def _read(folder: int, name: str) -> str:
 
 
 def _take_from_system(client: Process, own: list[str]) -> None:
-    import resource
-
     try:
         # Landlock shows nowhere, and needs no new privileges: among those that have none, nobody knows who is alike.
         if rights(client.about) != own or "NoNewPrivs:\t1" in own:
@@ -210,6 +209,4 @@ def _take_from_system(client: Process, own: list[str]) -> None:
 
 
 def _limits() -> list[int]:
-    import resource
-
     return [number for name, number in vars(resource).items() if name.startswith("RLIMIT_")]

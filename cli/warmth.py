@@ -97,5 +97,5 @@ def cool() -> None:
     """Let go of the model."""
     from mesh.embedding import let_go
 
-    let_go()
     gc.collect()
+    let_go()

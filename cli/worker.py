@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import warmth, wire
+from .running import interrupted, run_here
 from .surroundings import Given, Process, Request, Unlike, own_rights, take_over
 
 READY = b"r"  # what one that waits says to the server
@@ -41,11 +42,13 @@ def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
     if program.given.rights:
         own_rights()
     warmth.rehearse()
-    server.sendall(READY)
-    _, descriptors, _, _ = socket.recv_fds(server, 1, 1, _FOR_THIS_PROCESS)
-    server.close()
+    descriptors: list[int] = []
+    with contextlib.suppress(OSError):
+        server.sendall(READY)
+        _, descriptors, _, _ = socket.recv_fds(server, 1, 1, _FOR_THIS_PROCESS)
     if not descriptors:
         os._exit(0)
+    server.close()
     work(program, socket.socket(fileno=descriptors[0]))
 
 
@@ -88,8 +91,6 @@ def _request(client: socket.socket) -> tuple[Request, list[int]]:
 
 def _run(verb: str | None) -> int:
     """The exit code of the command, and all that a process does when it ends."""
-    from .running import interrupted, run_here
-
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         code = run_here(verb)

@@ -66,6 +66,7 @@ class Workers:
         """Have one wait for the next client."""
         if self._is_cool:
             warmth.warm()
+            log.info("warm again")
         self._is_cool = False
         mine, its = socket.socketpair()
 
@@ -88,6 +89,7 @@ class Workers:
         if not self._is_cool:
             self.dismiss_spare()
             warmth.cool()
+            log.info("idle: let go of the model")
             self._wants_spare, self._is_cool = False, True
 
     def end(self, pid: int) -> None:

@@ -20,6 +20,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a 
 _NOTICE = "A test used a home that it did not choose. Take the fixture `home`, or hand in a folder of tmp_path.\n"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--warm", action="store_true", help="tests/cli: have a command server run the commands")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_unchosen_home(tmp_path_factory):
     """Until a test chooses a home, the home is a file whose name and text say what is wrong."""

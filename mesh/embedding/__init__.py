@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -97,3 +98,13 @@ def let_go() -> None:
     """Let go of the models that this process has loaded; who uses one still has it."""
     _minilm.cache_clear()
     _other.cache_clear()
+    _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """The GNU library keeps what was freed, once it has seen that arrays as large come again."""
+    if sys.platform == "linux":
+        import ctypes
+
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warmed import serving
 
 MESH = Path(sys.executable).parent / "mesh"
 
@@ -57,6 +58,21 @@ class Ran:
         lines = self.err.splitlines()
         assert len(lines) == 1, f"not one line on stderr: {self.err!r}"
         return lines[0]
+
+
+@pytest.fixture(autouse=True)
+def served(request):
+    """With --warm, a command server for the home of every test, begun as late as its other fixtures allow."""
+    if not request.config.getoption("--warm") or "home" not in request.fixturenames:
+        yield
+        return
+    if marker := request.node.get_closest_marker("cold"):
+        pytest.skip(f"not with --warm: {marker.args[0]}")
+    home = request.getfixturevalue("home")
+    if "without_model" in request.fixturenames:
+        request.getfixturevalue("without_model")  # which changes the environment
+    with serving(home):
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -23,6 +24,7 @@ import mesh
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes by /proc"),
     pytest.mark.usefixtures("without_model"),
+    pytest.mark.cold("has servers of its own"),
 ]
 QUIET = {"MESH_NAMESPACE": "shared"}
 
@@ -61,7 +63,7 @@ def test_without_a_server_the_command_runs_as_ever(lit):
     """No socket; and nothing is started, nor made."""
     assert done("list", warm=False).out == LISTED
     assert server_process.status(lit) is None
-    assert not (lit / ".locks" / "serve.lock").exists()
+    assert not (lit / ".locks" / "_serve.lock").exists()
 
 
 def test_the_environment_can_forbid_it(server):
@@ -184,7 +186,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(lit, tmp_path):
     """Whoever serves writes into it."""
     (tmp_path / "precious").write_text("kept")
     (lit / ".locks").mkdir()
-    (lit / ".locks" / "serve.lock").symlink_to(tmp_path / "precious")
+    (lit / ".locks" / "_serve.lock").symlink_to(tmp_path / "precious")
     with pytest.raises(NotServed), serving(lit):
         pass
     assert (tmp_path / "precious").read_text() == "kept"
@@ -212,6 +214,12 @@ def test_a_worker_is_as_its_client_is(server, tmp_path):
         assert os.getpriority(os.PRIO_PROCESS, int(worker.name)) == os.getpriority(os.PRIO_PROCESS, client.pid)
         client.communicate(b"Said at last")
     assert "Said at last" in done("list", warm=True).out
+
+
+def test_a_namespace_may_have_the_name_of_what_is_here(server):
+    """Its lock is not the one of the server."""
+    for name in ("serve", "serve.sock"):
+        assert done("learn", "Something", "-N", name, warm=True).code == 0
 
 
 def test_the_environment_of_the_command_counts(server, home):
@@ -394,6 +402,32 @@ def test_a_server_with_too_much_to_do_declines(lit, server):
             assert one_more.recv(1) == b""
         assert done("list", warm=False).out == LISTED
     wait_until(lambda: "lit" in done("list", warm=True).out)
+
+
+@pytest.mark.model
+def test_an_idle_server_lets_go_of_the_model(lit, monkeypatch):
+    """Its memory falls, each time; the next command finds the same as ever, and after it all is warm again."""
+    monkeypatch.delenv("MESH_MODEL_PATH")
+    log = lit / ".cache" / "_serve.log"
+
+    def found() -> list[tuple[str, float]]:
+        rows = json.loads(done("recall", "who turned on the light?", "--json", warm=True).out)["results"]
+        return [(row["id"], row["similarity"]) for row in rows]
+
+    with serving(lit, cool_after_seconds=1) as server:
+        warm, first = private_memory_of(server), found()
+        assert [id for id, _ in first] == ["aaaa1111bbbb2222"]
+        for times in (1, 2):
+            wait_until(lambda times=times: log.read_text().count("let go of the model") == times, 60)
+            assert private_memory_of(server) < warm - 30_000_000
+            assert found() == first
+            wait_until(lambda times=times: log.read_text().count("warm again") == times, 60)
+
+
+def private_memory_of(process: int) -> int:
+    """Bytes that are no file's."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return 1024 * int(status.partition("RssAnon:")[2].split()[0])
 
 
 def test_a_server_whose_socket_was_removed_ends(lit, server):

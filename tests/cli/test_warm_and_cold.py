@@ -13,7 +13,10 @@ from mesh_cli.thin import STAY_HERE
 from mesh_cli.verbs import ALIASES, VERBS
 from warmed import MESH, THIN, done, environment, serving
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="there is no command server where nothing forks")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="there is no command server where nothing forks"),
+    pytest.mark.cold("has servers of its own"),
+]
 
 SEED = {
     "shared/limit.md": "---\nid: aaaa1111bbbb2222\ntags: [api]\nagent: mina\ncreated: 2026-01-31\n---\nLimit: 100\n",
