@@ -148,9 +148,10 @@ class _CommandServer:
 
     def begin_again(self) -> None:
         """Begin it, unless one runs. Without one commands are slower, and that is all."""
-        if self._process and self._process.poll() is None:
+        code = self._process.poll() if self._process else 0
+        if code is None or code > 0:  # it runs, or it cannot: see its log
             return
-        if os.name == "posix" and server_process.status(self._home) is None:
+        if sys.platform == "linux" and server_process.status(self._home) is None:
             try:
                 self._process = server_process.begin(self._home)
             except MeshError as error:

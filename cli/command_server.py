@@ -1,7 +1,9 @@
 """The command server of a home: it keeps a Python warm and forks a worker of it for each command (see `thin`).
 
-    .locks/_serve.lock   flocked for as long as it serves, so there is one; it says which process that is
+    .locks/_serve.lock  flocked for as long as it serves, so there is one; it says which process that is
     .locks/serve.sock   where clients connect
+
+Linux only: elsewhere nobody can tell what a client may do, and the libraries below numpy need not survive a fork.
 
 It stays single-threaded and opens no database, for neither survives a fork. Therefore it watches no files either:
 that is another process's work (`mesh watch`), which the workers ask just as any cold process does. It serves for as
@@ -17,7 +19,6 @@ import select
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,6 +226,5 @@ def _wake(*_: object) -> None:
 
 
 def _refuse_threads() -> None:
-    tasks = Path("/proc/self/task")
-    if threading.active_count() > 1 or (tasks.is_dir() and len(list(tasks.iterdir())) > 1):
+    if len(os.listdir("/proc/self/task")) > 1:
         raise NotAlone("other threads run in this process", remedy="Start the command server in one of its own")

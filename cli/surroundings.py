@@ -77,20 +77,16 @@ class Given:
     @classmethod
     def of_this_process(cls) -> Given:
         """To be called before it sets anything in its environment."""
-        return cls(read_at_start(os.environ), groups(), own_rights() if sys.platform == "linux" else [])
+        return cls(read_at_start(os.environ), groups(), own_rights())
 
 
-def take_over(request: Request, descriptors: list[int], client: Process | None, given: Given) -> None:
-    """Become as the client is; `client`: None where the system does not tell.
-
-    Raises `Unlike`; then this process is of no use any more.
-    """
+def take_over(request: Request, descriptors: list[int], client: Process, given: Given) -> None:
+    """Become as the client is. Raises `Unlike`; then this process is of no use any more."""
     if read_at_start(request.environment) != given.environment:
         raise Unlike("another environment")
     if request.groups != given.groups:
         raise Unlike("other groups")
-    if client:
-        _take_from_system(client, given.rights)
+    _take_from_system(client, given.rights)
     _take_descriptors(descriptors)
     _take_streams(request.streams)
     _take_environment(request.environment)
@@ -130,7 +126,7 @@ def _take_environment(environment: dict[str, str]) -> None:
     tempfile.tempdir = None  # it depends on TMPDIR
 
 
-# --- Linux: what the kernel knows of a process -----------------------------------------------------------------------
+# --- what the kernel knows of a process -----------------------------------------------------------------------
 
 
 class Process(NamedTuple):

@@ -33,7 +33,7 @@ def hand_over(verb: str | None) -> bool:
 
     `verb`: what the program itself is named after. True: there is none, and the user wants one to be started.
     """
-    if os.name != "posix" or not _is_on("MESH_COMMAND_SERVER", unset=True) or stays(verb, sys.argv[1:]):
+    if sys.platform != "linux" or not _is_on("MESH_COMMAND_SERVER", unset=True) or stays(verb, sys.argv[1:]):
         return False
     try:
         connection = connected(os.path.join(home(), ".locks"))
@@ -58,7 +58,7 @@ def stays(verb: str | None, arguments: list[str]) -> bool:
     name = verb or (arguments[0] if arguments else "")
     opens_editor = name in {"learn", "add"} and any(_may_say_edit(argument) for argument in arguments)
     reads_keyboard = os.isatty(0) and ("-" in arguments or not ASK.isdisjoint(arguments))
-    named_by_descriptor = any(argument.startswith(("/dev/", "/proc/")) for argument in arguments)
+    named_by_descriptor = any("/dev/" in argument or "/proc/" in argument for argument in arguments)
     return name in STAY_HERE or opens_editor or reads_keyboard or named_by_descriptor
 
 

@@ -53,15 +53,10 @@ def at_address(folder: str, act: "Callable[[str], None]") -> None:
 
 
 def is_mine(connection: "socket") -> bool:
-    """Whether who is at the other end is this user, as far as the system says so."""
+    """Whether who is at the other end is this user."""
     import _socket
 
-    if hasattr(_socket, "SO_PEERCRED"):
-        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
-    elif sys.platform == "darwin":
-        credentials = connection.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: a version, then the uid
-    else:
-        return False
+    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
     return int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
 

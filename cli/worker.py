@@ -22,7 +22,7 @@ from .running import interrupted, run_here
 from .surroundings import Given, Process, Request, Unlike, own_rights, take_over
 
 READY = b"r"  # what one that waits says to the server
-_FOR_THIS_PROCESS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # not for those that it starts
+_FOR_THIS_PROCESS = socket.MSG_CMSG_CLOEXEC  # not for those that it starts
 STALE = 75  # the exit code of a worker that found other code than it runs
 
 
@@ -39,8 +39,7 @@ def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
     """Work on the connection that the server sends through `server`; end if it ends instead."""
     if program.code.has_changed():
         os._exit(STALE)
-    if program.given.rights:
-        own_rights()
+    own_rights()
     warmth.rehearse()
     descriptors: list[int] = []
     with contextlib.suppress(OSError):
@@ -58,7 +57,7 @@ def work(program: Program, client: socket.socket) -> NoReturn:
         os._exit(1)
     stale = False
     try:
-        process = Process.at_other_end(client) if program.given.rights else None
+        process = Process.at_other_end(client)
         wire.send(client, program.identity + b"\0" + str(os.getpid()).encode())
         stale = program.code.has_changed()  # while the client writes down what it wants
         request, descriptors = _request(client)

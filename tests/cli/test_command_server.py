@@ -22,7 +22,7 @@ from warmed import MESH, THIN, NotServed, begun, done, environment, is_gone, ser
 import mesh
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes by /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="there is a command server on Linux only"),
     pytest.mark.usefixtures("without_model"),
     pytest.mark.cold("has servers of its own"),
 ]

@@ -49,6 +49,7 @@ def test_the_home_is_the_one_of_the_settings(named, moved, user):
         ("learn the --title edit", False),
         ("import /dev/fd/63", True),
         ("import /proc/self/fd/0", True),
+        ("import --any=/dev/stdin", True),
         ("forget 01kb", False),
         ("recall -", False),
     ],

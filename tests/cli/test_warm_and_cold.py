@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mesh_cli.verbs import ALIASES, VERBS
 from warmed import MESH, THIN, done, environment, serving
 
 pytestmark = [
-    pytest.mark.skipif(os.name != "posix", reason="there is no command server where nothing forks"),
+    pytest.mark.skipif(sys.platform != "linux", reason="there is a command server on Linux only"),
     pytest.mark.cold("has servers of its own"),
 ]
 
@@ -45,9 +46,9 @@ CASES = [
     ("namespaces", "rename", "other", "third"), ("namespaces", "delete", "other", "--yes"), ("namespaces", "delete"),
     ("reindex",), ("reindex", "--all"), ("doctor",), ("doctor", "--json"), ("doctor", "--fix", "ids"),
     ("eval", "QUESTIONS.jsonl"), ("eval", "no-such.jsonl"), ("model", "status"), ("model", "forget", "no-such"),
-    ("model", "use", "no-such-model-anywhere"), ("completion", "bash"), ("completion", "tcsh"),
+    ("model", "use"), ("completion", "bash"), ("completion", "tcsh"),
     ("no-such-verb",), ("--no-such-option",), ("list", "--no-such"), ("recal", "lamp"),
-    *((verb, "--help") for verb in VERBS if verb not in STAY_HERE),
+    ("recall", "--help"), ("namespaces", "-h"), ("namespaces", "rename", "--help"),
 ]  # fmt: skip
 PROGRAMS = [("mesh-namespaces", "list"), ("mesh-export", "-"), ("mesh-import", "IN.jsonl"), ("mesh-import", "--help")]
 ON_A_TERMINAL = [
