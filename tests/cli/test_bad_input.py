@@ -258,6 +258,7 @@ def test_an_unreadable_folder_is_not_an_empty_one(run, write, lamp, unprivileged
     assert "bbbb1111" in run("recall", "lamp").out
 
 
+@pytest.mark.cold("where there is no home, nothing serves it")
 @pytest.mark.parametrize("verb", [*VERBS_THAT_WRITE, *VERBS_THAT_LOOK, ["doctor"], ["reindex"]], ids=" ".join)
 def test_a_home_that_is_a_file_is_refused(refused, home, verb):
     """Its path is named, exit 1, and the file stays what it is."""

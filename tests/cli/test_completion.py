@@ -71,6 +71,7 @@ def test_zsh_and_fish_are_answered_as_well(run):
     assert "forget" in fish.out
 
 
+@pytest.mark.cold("where there is no home, nothing serves it")
 def test_completing_writes_nothing(home, run):
     """Not even a home: pressing TAB must not."""
     (home).rmdir()

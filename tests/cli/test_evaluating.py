@@ -135,6 +135,7 @@ def test_a_base_of_another_number_of_results_cannot_be_compared(run, asked, base
     assert (ran.code, "R@7" in ran.said) == (2, True)
 
 
+@pytest.mark.cold("a server has folders in the home")
 @pytest.mark.model
 def test_a_collection_is_scored_with_a_bar_and_leaves_no_trace(home, terminal, run, tmp_path, untouched):
     """On a terminal the bar tells of memories, then of questions; the home stays as it was."""

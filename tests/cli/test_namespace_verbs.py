@@ -52,6 +52,7 @@ def test_the_list_as_json_is_an_array(run, two):
 @pytest.mark.parametrize(
     "verb", ["list", "list --json", "list --trash", "stats none", "delete none -y", "restore none"]
 )
+@pytest.mark.cold("where there is no home, nothing serves it")
 def test_a_home_that_does_not_exist_is_not_made_by_looking(home, run, verb):
     """A list of nothing is no error; a namespace that is not there is."""
     home.rmdir()

@@ -188,6 +188,7 @@ def test_what_cannot_be_imported_is_one_line(run, home, tmp_path, name, data, sa
     assert not (home / "shared").exists()
 
 
+@pytest.mark.cold("a server has folders in the home")
 def test_what_is_not_there_is_one_line(run, home, tmp_path):
     """A file, a folder, a namespace, a folder without Markdown; nothing is written."""
     (tmp_path / "bare").mkdir()

@@ -18,6 +18,7 @@ MANY = 500  # more than three batches
     ],
     ids=" ".join,
 )  # fmt: skip
+@pytest.mark.cold("where there is no home, nothing serves it")
 def test_a_home_that_does_not_exist_is_not_made_by_looking(home, run, verb):
     """Nothing at all is created, and nothing crashes."""
     home.rmdir()
