@@ -119,3 +119,13 @@ def test_locks_of_two_names_do_not_meet(lock):
     """Who holds one namespace does not stop another."""
     with locked(lock), locked(lock.with_name("other.lock"), timeout_seconds=0.05):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system follows every link")
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path, lock):
+    """It may lead to anything; holders write into their locks."""
+    lock.parent.mkdir()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError), locked(lock):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
