@@ -114,13 +114,12 @@ def _outcome(connection: "socket") -> bytes:
 
 
 def _request(verb: str) -> bytes:
-    """The verb, how many arguments, the mask of modes, groups, how text is written to the streams, then:
+    """The verb, how many arguments, the mask of modes, how text is written to the streams, then:
     the arguments with the program's name first, and the environment."""
     umask = os.umask(0o077)
     os.umask(umask)
-    groups = " ".join(map(str, [os.getegid(), *sorted(os.getgroups())]))
     streams = [f"{one.encoding} {one.errors}" for one in (sys.stdin, sys.stdout, sys.stderr)]
-    head = [verb, str(len(sys.argv)), str(umask), groups, *streams]
+    head = [verb, str(len(sys.argv)), str(umask), *streams]
     environment = [name + b"=" + value for name, value in os.environb.items()]
     return b"\0".join([*map(os.fsencode, [*head, *sys.argv]), *environment])
 

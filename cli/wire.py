@@ -8,6 +8,9 @@ A worker is told what to do only after it said what it is, and begins only when 
 knows that nothing was done if it gives up before its request has gone out as a whole; and after that, that it must
 not do anything itself unless it hears NOT_ME.
 
+Each looks at the other first. A worker must never be able to do what its client could not, for that may run in a
+sandbox or a container; and a client must not hand its environment and its terminal to somebody in one.
+
 Imports as little as `thin`.
 """
 
@@ -23,19 +26,32 @@ SOCKET = "serve.sock"
 ANSWER_SECONDS = 1.0  # a server that does not greet in this time is stopped, or has too much to do
 EXITED, KILLED, NOT_ME = b"e", b"k", b"n"
 PATH_BYTES = 100  # of a socket's address; systems allow 104 or 108 with the zero at the end
+_RIGHTS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp")
+_SPACES = ("mnt", "user", "pid", "net", "ipc", "uts")
+_SO_PEERPIDFD = 77  # which Python has no name for
 MOST_BYTES = 1 << 24  # of a frame; systems allow less to arguments and environment
 
 
 def connected(folder: str) -> "socket":
-    """A connection to the server whose socket lies in `folder`. Raises `OSError`: there is none, or not this user's."""
+    """A connection to the server whose socket lies in `folder`.
+
+    Raises `OSError`: there is none, or none that may be told what this process is told, and given its terminal.
+    """
     import _socket
 
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(ANSWER_SECONDS)
-    at_address(folder, connection.connect)
-    if not is_mine(connection):
+    try:
+        at_address(folder, connection.connect)
+        _, about = other_end(connection)
+        try:
+            if not alike(about, own_rights()):
+                raise PermissionError
+        finally:
+            os.close(about)
+    except OSError:
         connection.close()
-        raise PermissionError
+        raise
     return connection
 
 
@@ -50,14 +66,6 @@ def at_address(folder: str, act: "Callable[[str], None]") -> None:
         act(f"/proc/self/fd/{opened}/{SOCKET}")
     finally:
         os.close(opened)
-
-
-def is_mine(connection: "socket") -> bool:
-    """Whether who is at the other end is this user."""
-    import _socket
-
-    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
-    return int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()
 
 
 def send(connection: "socket", data: bytes, descriptors: tuple[int, ...] = ()) -> None:
@@ -117,3 +125,77 @@ def greeted(connection: "socket") -> int:
     except EOFError:  # its files are no longer those it runs
         return 0
     return int(pid) if greeting == identity() else 0
+
+
+# --- who is at the other end -----------------------------------------------------------------------------------------
+
+
+def other_end(connection: "socket") -> tuple[int, int]:
+    """The process that connected, or listens: its id, and its folder in /proc, opened.
+
+    The folder stays that of this process, should the id ever be another's. Raises `OSError` if the process has ended
+    (whoever has its end of the connection now is unknown), or is not this user's.
+    """
+    import _socket
+
+    credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    pid, user = (int.from_bytes(credentials[at : at + 4], sys.byteorder) for at in (0, 4))
+    if user != os.geteuid():
+        raise PermissionError
+    about = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not _still_runs(connection):
+        os.close(about)
+        raise ProcessLookupError
+    return pid, about
+
+
+def _still_runs(connection: "socket") -> bool:
+    """Whether the process at the other end does; yes, where the kernel (before 6.5) does not tell."""
+    import _socket
+    import errno
+
+    try:
+        held = connection.getsockopt(_socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError as error:
+        return error.errno == errno.ENOPROTOOPT
+    folder = os.open("/proc/self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return "\nPid:\t-1\n" not in _read(folder, str(held))
+    finally:
+        os.close(folder)
+        os.close(held)
+
+
+def alike(about: int, own: list[str]) -> bool:
+    """Whether another process may do and see what this one may, as far as that can be told."""
+    # Landlock shows nowhere. It needs no new privileges: among those that may gain none nobody knows who is alike.
+    return rights(about) == own and "NoNewPrivs:\t1" not in own
+
+
+def rights(about: int) -> list[str]:
+    """All that says what a process may do and see; `about`: its folder in /proc. Raises `OSError`."""
+    found = [line for line in _read(about, "status").splitlines() if line.startswith(_RIGHTS)]
+    found += [os.readlink(f"ns/{space}", dir_fd=about) for space in _SPACES]
+    root = os.stat("root", dir_fd=about)
+    found.append(f"{root.st_dev}:{root.st_ino}")
+    try:
+        found.append(_read(about, "attr/current"))
+    except OSError:
+        pass  # there is no security module, or it has nothing to say
+    return found
+
+
+def own_rights() -> list[str]:
+    about = os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return rights(about)
+    finally:
+        os.close(about)
+
+
+def _read(folder: int, name: str) -> str:
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return os.read(file, 65536).decode("utf-8", "replace")
+    finally:
+        os.close(file)

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from . import warmth, wire
 from .running import interrupted, run_here
-from .surroundings import Given, Process, Request, Unlike, own_rights, take_over
+from .surroundings import Given, Request, Unlike, take_over
 
 READY = b"r"  # what one that waits says to the server
 _FOR_THIS_PROCESS = socket.MSG_CMSG_CLOEXEC  # not for those that it starts
@@ -39,7 +39,7 @@ def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
     """Work on the connection that the server sends through `server`; end if it ends instead."""
     if program.code.has_changed():
         os._exit(STALE)
-    own_rights()
+    wire.own_rights()
     warmth.rehearse()
     descriptors: list[int] = []
     with contextlib.suppress(OSError):
@@ -53,15 +53,13 @@ def wait_and_work(program: Program, server: socket.socket) -> NoReturn:
 
 def work(program: Program, client: socket.socket) -> NoReturn:
     """Do what a client asks for. Interruptions are blocked, until it is known what they interrupt."""
-    if not wire.is_mine(client):
-        os._exit(1)
     stale = False
     try:
-        process = Process.at_other_end(client)
+        process = wire.other_end(client)
         wire.send(client, program.identity + b"\0" + str(os.getpid()).encode())
         stale = program.code.has_changed()  # while the client writes down what it wants
         request, descriptors = _request(client)
-    except (OSError, EOFError):  # it has given up, or only wanted to know who is here
+    except (OSError, EOFError):  # it is a stranger, has given up, or only wanted to know who is here
         os._exit(STALE if stale else 0)
     try:
         if stale:

@@ -50,12 +50,13 @@ LISTED = "aaaa1111bbbb2222\tThe lamp is lit\n"
 
 
 def test_a_command_that_is_handed_over_loads_next_to_nothing(server):
-    """Not even socket, json or typing: of what Python does not load itself, this package and two modules in C."""
+    """Not even socket, json or typing: of what Python does not load itself, this package and modules in C."""
     bare = subprocess.run([*THIN, "-c", "pass"], capture_output=True, env=environment(), check=True)
     ran = subprocess.run([*THIN, MESH, "list"], capture_output=True, env=environment(), check=True)
     script = split(subprocess.run([*THIN, "-c", "import re"], capture_output=True, check=True).stderr)[1]  # pip's
     loaded = split(ran.stderr)[1] - split(bare.stderr)[1] - script
-    assert loaded == {"mesh_cli", "mesh_cli.main", "mesh_cli.thin", "mesh_cli.wire", "_socket", "_signal"} - script
+    ours = {"mesh_cli", "mesh_cli.main", "mesh_cli.thin", "mesh_cli.wire"}
+    assert loaded == ours | {"_socket", "_signal", "errno"} - script
     assert ran.stdout.decode() == LISTED
 
 
@@ -122,6 +123,26 @@ with socket.socket(socket.AF_UNIX) as server:
     print(len(server.accept()[0].recv(100)))
 """
     with subprocess.Popen([sys.executable, "-I", "-S", "-c", listen], stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout and stranger.stdout.readline() == b"listening\n"
+        assert done("list", warm=False).out == LISTED
+        assert stranger.stdout.readline() == b"0\n"
+
+
+def test_a_socket_of_somebody_in_a_sandbox_is_not_trusted(lit):
+    """It would get the environment and the terminal of a process that is in none."""
+    if not shutil.which("setpriv"):
+        pytest.skip("setpriv is not installed here")
+    (lit / ".locks").mkdir()
+    listen = f"""
+import socket
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind({str(lit / ".locks" / wire.SOCKET)!r})
+    server.listen()
+    print("listening", flush=True)
+    print(len(server.accept()[0].recv(100)))
+"""
+    confined = ["setpriv", "--no-new-privs", sys.executable, "-I", "-S", "-c", listen]
+    with subprocess.Popen(confined, stdout=subprocess.PIPE) as stranger:
         assert stranger.stdout and stranger.stdout.readline() == b"listening\n"
         assert done("list", warm=False).out == LISTED
         assert stranger.stdout.readline() == b"0\n"

@@ -15,14 +15,16 @@ from mesh_cli import server_process
 
 MESH = Path(sys.executable).parent / "mesh"
 _SERVE = """
-import sys, time
+import sys
+sys.path[0] = sys.executable.rpartition("/")[0]  # as a command has it, and not the current folder
+import time
 from pathlib import Path
 from mesh_cli.server_process import begin, status
-home = Path(sys.argv[1])
+home, until = Path(sys.argv[1]), time.monotonic() + 60
 server = begin(home, cool_after_seconds=float(sys.argv[2]))
 while not ((running := status(home)) and running.answers):
-    if server.poll() is not None:
-        sys.exit("it ended at once")
+    if server.poll() is not None or time.monotonic() > until:
+        sys.exit("no command server answers")
     time.sleep(0.01)
 print("answers", flush=True)
 sys.stdin.read()
