@@ -44,8 +44,8 @@ _BACKLOG = 128
 _TRIES = 10
 
 
-class NotAlone(MeshError):
-    """Threads run in this process, so it must not fork."""
+class CannotServe(MeshError):
+    """This process must not fork, or cannot know whom it works for."""
 
 
 def main() -> None:
@@ -66,9 +66,11 @@ def main() -> None:
 def serve(home: Path, *, cool_after_seconds: float) -> None:
     """Serve until it is stopped, left alone, or out of date. Raises `LockTimeout` if another process serves, `OSError`.
 
-    To be called in a process of its own, without threads: `NotAlone`.
+    To be called in a process of its own, without threads: `CannotServe`.
     """
     given = Given.of_this_process()
+    if wire.CONFINED in given.rights:
+        raise CannotServe("where no_new_privs is set, it cannot be told what a command may do")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a thread of numpy's would not survive a fork
     folder = home / ".locks"
     with _locked(folder / LOCK) as lock:
@@ -227,4 +229,4 @@ def _wake(*_: object) -> None:
 
 def _refuse_threads() -> None:
     if len(os.listdir("/proc/self/task")) > 1:
-        raise NotAlone("other threads run in this process", remedy="Start the command server in one of its own")
+        raise CannotServe("other threads run in this process", remedy="Start the command server in one of its own")

@@ -27,6 +27,8 @@ ANSWER_SECONDS = 1.0  # a server that does not greet in this time is stopped, or
 EXITED, KILLED, NOT_ME = b"e", b"k", b"n"
 PATH_BYTES = 100  # of a socket's address; systems allow 104 or 108 with the zero at the end
 _RIGHTS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp")
+# Landlock shows nowhere, but needs this: among those that may gain no rights, nobody knows who is alike.
+CONFINED = "NoNewPrivs:\t1"
 _SPACES = ("mnt", "user", "pid", "net", "ipc", "uts")
 _SO_PEERPIDFD = 77  # which Python has no name for
 MOST_BYTES = 1 << 24  # of a frame; systems allow less to arguments and environment
@@ -168,8 +170,7 @@ def _still_runs(connection: "socket") -> bool:
 
 def alike(about: int, own: list[str]) -> bool:
     """Whether another process may do and see what this one may, as far as that can be told."""
-    # Landlock shows nowhere. It needs no new privileges: among those that may gain none nobody knows who is alike.
-    return rights(about) == own and "NoNewPrivs:\t1" not in own
+    return rights(about) == own and CONFINED not in own
 
 
 def rights(about: int) -> list[str]:
