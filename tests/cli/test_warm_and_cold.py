@@ -78,8 +78,11 @@ def served(tmp_path_factory):
 
 def filled(folder: Path) -> None:
     """As if nothing had ever been done here; old enough that nothing depends on how young it is."""
-    for path in [*(folder / "home").iterdir(), folder / "here"]:
-        if path.is_dir() and path.name != ".locks":
+    of_the_server = {".locks", ".cache", "_rehearsal", "_serve.log"}
+    for path in [*(folder / "home").iterdir(), *(folder / "home/.cache").iterdir(), folder / "here"]:
+        if path.name in of_the_server:
+            continue
+        if path.is_dir():
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
