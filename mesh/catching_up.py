@@ -110,6 +110,10 @@ class CatchingUp:
             self.note(namespace)  # another process embeds for long: later, if anything is left then
         except (MeshError, OSError) as error:
             log.warning("not embedded: %s", error)
+        except _Ended:
+            raise
+        except Exception:  # of a library that runs models: what comes later may be embedded all the same
+            log.exception("not embedded: %s", namespace)
         finally:
             cache.close()
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from . import lease
 from .embedding import choice
 from .freshness import Freshness
 from .happened import Happened, Told
-from .home_events import can_be_relied_upon
 from .index import models
 from .index.cache import Cache
 from .lease import Answer, Holder, Lease
+from .mounts import can_be_relied_upon
 from .moves import settle
+from .refresh import Progress
 from .scan import is_folder
 from .vault import Vault, roots
 from .watcher import noted
@@ -44,10 +44,8 @@ class Kept:
         self._cookies: list[str] = []
         self._noted_first, self._noted_last = 0.0, 0.0  # 0: nothing was
         self._scanned_at, self._rest_until, self._again_at = -math.inf, 0.0, 0.0
-        self._watched = self._identities()  # of its folders, from when on events come from them
         self._found_something = True
-        # Other machines write to it, so what the system tells is not all that changes.
-        self._is_elsewhere = not all(map(can_be_relied_upon, [home, *self._folders()]))
+        self.watched_from_now()
 
     @property
     def active(self) -> bool:
@@ -59,9 +57,7 @@ class Kept:
         return bool(self._cookies)
 
     def close(self) -> None:
-        if self.lease:
-            self.lease.release()
-        self.lease = None
+        self._give_back()
         self._freshness.close()
         self.cache.close()
 
@@ -112,8 +108,7 @@ class Kept:
     def take_lease(self, holder: Holder) -> bool:
         """Whether the lease is had, now or before. Raises `OSError`."""
         if self.lease and not self.lease.valid:
-            self.lease.release()
-            self.lease = None
+            self._give_back()
         if self.lease is None and not self._is_elsewhere:
             self.lease = Lease.take(self.home, self.namespace, holder)
             if self.lease:
@@ -121,13 +116,22 @@ class Kept:
                 self.doubt()
         return self.lease is not None
 
+    def _give_back(self) -> None:
+        if self.lease:
+            self.lease.release()
+        self.lease = None
+
     def watched_from_now(self) -> None:
         """Its folders, as they are now, are those that events come from."""
         self._watched = self._identities()
+        # Else other machines write to it, so what the system tells is not all that changes.
+        self._is_elsewhere = not all(map(can_be_relied_upon, self._folders()))
+        if self._is_elsewhere:
+            self._give_back()
 
     @property
     def still_watched(self) -> bool:
-        """Not if a folder was mounted, unmounted or replaced: then events come from another one, or none."""
+        """Not if a folder was replaced: then events come from another one, or none."""
         return self._watched == self._identities()
 
     @property
@@ -149,7 +153,7 @@ class Kept:
 
     # --- looking -------------------------------------------------------------------------------------------------
 
-    def look(self, changed: set[str] | None, progress: Callable[[int], None] | None = None) -> list[Happened]:
+    def look(self, changed: set[str] | None, progress: Progress | None = None) -> list[Happened]:
         """Make the cache equal the files, and say what happened. Raises `MeshError`."""
         began = time.monotonic()
         self._found_something |= self.cache.run(lambda: self._look(changed, progress))
@@ -158,13 +162,13 @@ class Kept:
             self._rest_until = self._scanned_at + REST * (self._scanned_at - began)
         return self._told.news(self.cache.manifest, changed) if self._told else []
 
-    def _look(self, changed: set[str] | None, progress: Callable[[int], None] | None) -> bool:
+    def _look(self, changed: set[str] | None, progress: Progress | None) -> bool:
         settle(self.home)
         return bool(self._freshness.take_in(changed, progress)[1])
 
     def failed(self) -> None:
         """It could not be read: later, and then all of it."""
-        self._changed = None
+        self.doubt()
         self._again_at = time.monotonic() + TRY_AGAIN_SECONDS
 
     def answer(self, cookies: list[str]) -> None:

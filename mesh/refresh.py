@@ -36,14 +36,13 @@ ROWS_A_TRANSACTION = 500
 _HELD_BYTES = 16 << 20  # read for hashing and kept for parsing; beyond that a file is read twice
 _GONE = b"\0gone"
 
+Progress = Callable[[int, int], None]  # of a scan: so many files were taken in just now, of so many that had changed
+
 
 class Refresh:
     """One refresh of one namespace."""
 
-    def __init__(
-        self, vault: Vault, namespace: str, cache: Cache, progress: Callable[[int], None] | None = None
-    ) -> None:
-        """`progress` is told how many files each batch took in."""
+    def __init__(self, vault: Vault, namespace: str, cache: Cache, progress: Progress | None = None) -> None:
         self._vault, self._namespace, self._cache, self._progress = vault, namespace, cache, progress
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
@@ -187,7 +186,7 @@ class Refresh:
                 for path, row in rows.items():
                     self._put(path, row, moved_from.get(path))
             if self._progress:
-                self._progress(len(some))
+                self._progress(len(some), len(arriving))
         if todo.unreadable:
             with self._changing():
                 for path in todo.unreadable:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mesh import Mesh, lease
-from mesh.home_events import can_be_relied_upon
+from mesh.mounts import can_be_relied_upon
 
 _KEEPER = """
 import logging, sys, time

@@ -573,7 +573,7 @@ def test_what_cannot_be_watched_is_polled(home, mesh, monkeypatch, caplog, why):
     monkeypatch.setattr(hints, "POLL_SECONDS", 0.05)
     hints.say_once.cache_clear()
     if why == "network file system":
-        monkeypatch.setattr("mesh.home_events._LOCAL_FILE_SYSTEMS", frozenset())
+        monkeypatch.setattr("mesh.mounts._LOCAL", frozenset())
     if why == "no watches left":
         inotify = pytest.importorskip("watchdog.observers.inotify_c", reason="only inotify has a limit")
         monkeypatch.setattr(inotify, "inotify_add_watch", lambda *_: (ctypes.set_errno(errno.ENOSPC), -1)[1])

@@ -138,9 +138,9 @@ def test_closing_ends_the_watch(home, without_model):
 
 def test_a_network_file_system_is_not_watched(tmp_path, monkeypatch):
     """Where other machines write, this machine's kernel cannot know: such homes are scanned."""
-    from mesh import home_events
+    from mesh import mounts
 
-    monkeypatch.setattr(home_events, "_LOCAL_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "_LOCAL", frozenset())
     assert not Watch.possible(tmp_path)
 
 
