@@ -222,13 +222,14 @@ class Keeper:
         missing = False
         for kept in self._kept.values():
             try:
-                missing |= not kept.take_lease(self._holder())
+                missing |= not kept.take_lease(self._holder(kept))
             except OSError as error:
                 log.info("%s: no lease: %s", kept.namespace, error.strerror)  # a home that cannot be written, say
         self._leases_at = time.monotonic() + LEASE_SECONDS if missing and self._may_watch else math.inf
 
-    def _holder(self) -> Holder:
-        return Holder(os.getpid(), self._since, POLLING if self._polling else WATCHING, self._program)
+    def _holder(self, kept: Kept) -> Holder:
+        how = POLLING if self._polling or kept.is_elsewhere else WATCHING
+        return Holder(os.getpid(), self._since, how, self._program)
 
     def _watch(self) -> None:
         """Watch the home, from the beginning; all is doubted that was seen before."""
@@ -252,11 +253,10 @@ class Keeper:
     def _use_events(self, used: bool, reason: str = "") -> None:
         if not used:
             say_once(f"{self._home}: files are looked at every {POLL_SECONDS:g} s, as changes are not told ({reason})")
-        if self._polling == used:
-            self._polling = not used
-            for kept in self._kept.values():
-                if kept.lease:
-                    kept.lease.describe(self._holder())
+        self._polling = not used
+        for kept in self._kept.values():
+            if kept.lease:
+                kept.lease.describe(self._holder(kept))
 
     # --- what the events' thread calls ---------------------------------------------------------------------------
 
@@ -281,7 +281,7 @@ class Keeper:
     def _on_cookie(self, namespace: str, path: str) -> None:
         with self._news:
             kept = self._kept.get(namespace)
-            if kept and kept.lease and not self._lost:
+            if kept and not self._lost:
                 kept.ask(path)
                 self._news.notify_all()
 

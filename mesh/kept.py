@@ -73,7 +73,8 @@ class Kept:
 
     def ask(self, cookie: str) -> None:
         """Somebody wants to know whether the cache is as the files are."""
-        self._cookies.append(cookie)
+        if self.lease and not self.is_elsewhere:
+            self._cookies.append(cookie)
 
     def doubt(self) -> None:
         """Anything may have changed."""
@@ -86,7 +87,7 @@ class Kept:
             return math.inf
         if self._cookies:
             return max(0.0, self._again_at)
-        polling = polling or self._is_elsewhere
+        polling = polling or self.is_elsewhere
         due = self._scanned_at + (POLL_SECONDS if polling else RESCAN_SECONDS)
         if self._noted_first:
             due = min(due, self._noted_first + BURST_SECONDS, self._noted_last + QUIET_SECONDS)
@@ -99,7 +100,7 @@ class Kept:
         changed, cookies = self._changed, self._cookies
         self._changed, self._cookies = set(), []
         self._noted_first = 0.0
-        if polling or self._is_elsewhere or time.monotonic() >= self._scanned_at + RESCAN_SECONDS:
+        if polling or self.is_elsewhere or time.monotonic() >= self._scanned_at + RESCAN_SECONDS:
             changed = None
         return changed, cookies
 
@@ -109,7 +110,7 @@ class Kept:
         """Whether the lease is had, now or before. Raises `OSError`."""
         if self.lease and not self.lease.valid:
             self._give_back()
-        if self.lease is None and not self._is_elsewhere:
+        if self.lease is None:
             self.lease = Lease.take(self.home, self.namespace, holder)
             if self.lease:
                 lease.sweep(self.home, self.namespace)
@@ -124,10 +125,8 @@ class Kept:
     def watched_from_now(self) -> None:
         """Its folders, as they are now, are those that events come from."""
         self._watched = self._identities()
-        # Else other machines write to it, so what the system tells is not all that changes.
-        self._is_elsewhere = not all(map(can_be_relied_upon, self._folders()))
-        if self._is_elsewhere:
-            self._give_back()
+        # Other machines write to it: what the system tells is not all that changes.
+        self.is_elsewhere = not all(map(can_be_relied_upon, self._folders()))
 
     @property
     def still_watched(self) -> bool:

@@ -20,9 +20,11 @@ _KEEPER = """
 import logging, sys, time
 from dataclasses import replace
 from pathlib import Path
+from mesh import catching_up
 from mesh.keeper import Keeper
 from mesh.settings import Settings
 logging.basicConfig()
+catching_up.IDLE_SECONDS = float(next((one[5:] for one in sys.argv if one.startswith("idle=")), 600))
 settings = replace(Settings.from_environment(), home=Path(sys.argv[1]))
 with Keeper(settings, program="test keeper", poll="poll" in sys.argv) as keeper:
     keeper.ready.wait()
@@ -33,7 +35,10 @@ with Keeper(settings, program="test keeper", poll="poll" in sys.argv) as keeper:
 
 
 class KeeperProcess:
-    """A context manager: the keeper runs and has looked at everything once."""
+    """A context manager: the keeper runs and has looked at everything once.
+
+    Arguments: "poll" looks without being told, "idle=3" lets go of the model after so many seconds without use.
+    """
 
     def __init__(self, home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
         self.home, self._command = home, [*prefix, sys.executable, "-c", _KEEPER, str(home), *arguments]
@@ -42,7 +47,7 @@ class KeeperProcess:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self._process.stdout.readline() != "ready\n":
             self._process.kill()
-            pytest.skip(f"no keeper could be started: {self._process.communicate()[1]}")
+            pytest.fail(f"no keeper could be started: {self._process.communicate()[1]}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,6 +66,26 @@ class KeeperProcess:
 def keeper_or_skip(home: Path) -> None:
     if not can_be_relied_upon(home):
         pytest.skip("what changes in this file system is not told, so nobody holds a lease")
+
+
+def mounted(*arguments: str | Path) -> None:
+    """`mount` with these arguments; skips where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+
+
+def unmounted(place: Path) -> None:
+    subprocess.run(["umount", place], check=True)
+
+
+def with_watches(number: int) -> tuple[str, ...]:
+    """A command's prefix: it gets so many inotify watches. Skips where that is not allowed."""
+    limited = ("unshare", "-Ur", "sh", "-c", f'echo {number} > /proc/sys/user/max_inotify_watches && exec "$@"', "sh")
+    done = subprocess.run([*limited, "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"watches cannot be limited here: {done.stderr.strip()}")
+    return limited
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> object:
