@@ -44,6 +44,8 @@ def watch(
     """
     if in_background + stop + status > 1:
         raise InvalidInput("--background, --stop and --status exclude each other", remedy="Give one of them")
+    if namespace is not None and (in_background or stop or status):
+        raise InvalidInput("what runs in the background watches every namespace", remedy="Leave out -N")
     settings = Settings.from_environment()
     if status:
         _print_status(settings, as_json)
@@ -97,7 +99,7 @@ def _said_at_first(settings: Settings, names: list[str] | None, held: list[str])
     watched = [name for name in Vault(settings.home).namespaces() if names is None or name in names]
     others = {name: holder.pid for name in watched if name not in held and (holder := holder_of(settings.home, name))}
     if not watched:
-        return f"waiting for memories in {settings.home}"
+        return f"waiting for memories in {settings.home / names[0] if names else settings.home}"
     kept = ", ".join(f"{name} by process {pid}" for name, pid in others.items())
     return f"watching {', '.join(watched)}" + (f" (kept up to date: {kept})" if kept else "")
 

@@ -36,7 +36,9 @@ ROWS_A_TRANSACTION = 500
 _HELD_BYTES = 16 << 20  # read for hashing and kept for parsing; beyond that a file is read twice
 _GONE = b"\0gone"
 
-Progress = Callable[[int, int], None]  # of a scan: so many files were taken in just now, of so many that had changed
+Progress = Callable[
+    [int, int], None
+]  # of a scan: so many files were taken in just now, at first 0, of so many that changed
 
 
 class Refresh:
@@ -179,6 +181,8 @@ class Refresh:
                 # A file that was learned between the scan and now is in the manifest, though the scan missed it.
                 manifest.remove([path for path in todo.gone if self._stamp(path) is None])
                 self._restamp(todo.restamped, snapshot)
+        if self._progress and arriving:
+            self._progress(0, len(arriving))
         for start in range(0, len(arriving), ROWS_A_TRANSACTION):
             some = arriving[start : start + ROWS_A_TRANSACTION]
             rows = {path: self._fresh_row(path, snapshot.files[path]) for path in some}
