@@ -36,9 +36,7 @@ ROWS_A_TRANSACTION = 500
 _HELD_BYTES = 16 << 20  # read for hashing and kept for parsing; beyond that a file is read twice
 _GONE = b"\0gone"
 
-Progress = Callable[
-    [int, int], None
-]  # of a scan: so many files were taken in just now, at first 0, of so many that changed
+Progress = Callable[[int, int], None]  # so many files were taken in just now, at first 0, of so many that changed
 
 
 class Refresh:
