@@ -78,6 +78,8 @@ class Keeper:
         self._events: HomeEvents | None = None
         self._polling = poll or not can_be_relied_upon(self._home, below=False)
         self._may_watch = not self._polling
+        if self._polling and not poll:
+            self._use_events(False, "other machines may write to its file system")
         self._around, self._lost, self._ended = True, False, False
         self._renewal = Renewal()
         self._leases_at = math.inf  # when to try again for those that others hold
@@ -242,7 +244,7 @@ class Keeper:
         for kept in self._kept.values():
             kept.watched_from_now()  # before it is so: what is replaced in between is noticed
         try:
-            self._events = HomeEvents(self._home, self._on_event, self._on_loss)
+            self._events = HomeEvents(self._home, self._on_event, partial(self._wake, lost=True))
             self._use_events(True)
         except OSError as error:
             self._use_events(False, error.strerror or str(error))
@@ -260,9 +262,9 @@ class Keeper:
 
     # --- what the events' thread calls ---------------------------------------------------------------------------
 
-    def _on_loss(self) -> None:
+    def _wake(self, *, around: bool = False, lost: bool = False) -> None:
         with self._news:
-            self._lost = True
+            self._around, self._lost = self._around or around, self._lost or lost
             self._news.notify_all()
 
     def _on_event(self, path: str, is_folder: bool, what: str) -> None:
@@ -272,9 +274,7 @@ class Keeper:
         elif not path.startswith("."):
             self._on_change(path, is_folder)
         elif what in {"deleted", "moved"} and lease.is_about_leases(path):
-            with self._news:
-                self._around = True
-                self._news.notify_all()
+            self._wake(around=True)
         elif path == CHOICE:
             self._catching_up.note_model()
 

@@ -494,6 +494,22 @@ def test_without_inotify_files_are_polled_and_nobody_is_answered(vault, scans):
         assert not vouched_for(vault, scans)
 
 
+def test_a_home_that_other_machines_may_write_to_is_polled_and_that_is_said(home, without_model, scans):
+    """Its file system is not one of those that are known as local."""
+    mounted("-t", "ramfs", "none", home)
+    try:
+        (home / "shared").mkdir()
+        process = KeeperProcess(home)
+        with process:
+            assert lease.holder_of(home, "shared").how == lease.POLLING
+            (home / "shared" / "badger.md").write_text("A badger digs\n")
+            until(lambda: manifest_paths(home) == ["shared/badger.md"])
+            assert not vouched_for(home, scans)
+        assert process.said.count("other machines may write") == 1
+    finally:
+        unmounted(home)
+
+
 def test_where_nothing_is_told_namespaces_that_come_are_seen(home, without_model):
     """Also the first one."""
     with keeper(home, poll=True) as one:
