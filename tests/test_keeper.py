@@ -15,6 +15,7 @@ import pytest
 
 from mesh import Mesh, freshness, lease, rename_namespace
 from mesh import keeper as keeper_module
+from mesh import kept as kept_module
 from mesh.happened import Told
 from mesh.index.cache import Cache
 from mesh.keeper import Keeper
@@ -481,6 +482,16 @@ def test_an_unmounted_disk_is_refused_and_its_cache_kept(vault, scans):
             unmounted(place)
     finally:
         unmounted(disk)
+
+
+def test_now_and_then_everything_is_looked_at(vault, monkeypatch):
+    """Whatever the events say, or do not say."""
+    monkeypatch.setattr(kept_module, "RESCAN_SECONDS", 0.2)
+    with keeper(vault) as one:
+        one.ready.wait()
+        one._events._stopped = True  # it tells nothing any more
+        (vault / "shared" / "badger.md").write_text("A badger digs\n")
+        until(lambda: "shared/badger.md" in manifest_paths(vault))
 
 
 # --- where nothing is told -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from mesh import Mesh, embed
+from mesh import catching_up as catching_up_module
 from mesh.catching_up import CatchingUp
 from mesh.errors import LockTimeout
 from mesh.index.cache import Cache
@@ -217,13 +218,19 @@ def test_a_model_that_fails_ends_nothing(home, caplog):
     cache.close()
 
 
-def test_catching_up_without_a_model_does_nothing_and_ends(home, without_model):
-    """It is told of a namespace, finds no model, and waits."""
+def test_catching_up_without_a_model_does_nothing_and_ends(home, without_model, monkeypatch, caplog):
+    """It is told of a namespace, finds no model, says so once, and waits."""
+    monkeypatch.setattr(catching_up_module, "IDLE_SECONDS", 0.01)
     write(home, "shared/otter.md", "An otter floats\n")
     with Mesh(home=home) as mesh:
         mesh.recall("otter")
+    caplog.clear()
     catching_up = CatchingUp(Settings.from_environment())
     catching_up.start()
-    catching_up.note("shared")
+    for _ in range(3):
+        catching_up.note("shared")
+        until(lambda: not catching_up._noted)
+        threading.Event().wait(0.05)
     catching_up.stop()
     assert not catching_up._thread.is_alive()
+    assert caplog.text.count("by words only") == 1
