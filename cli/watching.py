@@ -148,10 +148,13 @@ def _line(row: dict[str, Any]) -> str:
 
 def _print_status(settings: Settings, as_json: bool) -> None:
     """Who watches each namespace; exits with 3 if nobody watches any."""
+    from mesh.memory import iso
     from mesh.status import watched
 
     running = background.status(settings.home)
     rows = watched(settings.home)
+    if running:
+        running["since"] = iso(datetime.fromtimestamp(running["since"], UTC))
     if as_json:
         print_json({"background": running, "namespaces": rows})
     for row in () if as_json else rows:

@@ -109,9 +109,7 @@ def stopped(keeper: KeeperProcess, life: Life, seconds: float) -> list[str]:
         beside.unlink()
     keeper.send(signal.SIGCONT)
     failures = checked(keeper.home, f"{happened} changes while it was stopped for {seconds:.0f} s")
-    print(
-        f"stopped for {seconds:.0f} s: {happened} changes, and more files beside them than the {limit} events of the queue"
-    )
+    print(f"stopped for {seconds:.0f} s: {happened} changes; the queue of {limit} events overflowed")
     until(lambda: not wrong(keeper.home))
     return failures
 

@@ -98,12 +98,13 @@ def let_go() -> None:
     """Let go of the models that this process has loaded; who uses one still has it."""
     _minilm.cache_clear()
     _other.cache_clear()
-    _give_back_memory()
+    _give_memory_back()
 
 
-def _give_back_memory() -> None:
-    """glibc keeps what was freed, for the next time: 18 MB after some hundred texts."""
-    import ctypes
+def _give_memory_back() -> None:
+    """The GNU library keeps what was freed, once it has seen that arrays as large come again."""
+    if sys.platform == "linux":
+        import ctypes
 
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        trim(0)
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)

@@ -153,6 +153,7 @@ def test_in_the_background_it_starts_once_and_is_ended(vault, run):
         assert started.code == 0, started.err
         state = json.loads(run("watch", "--status", "--json").out)
         assert holder(vault) == state["background"]["pid"]
+        assert state["background"]["since"].endswith("Z") and state["background"]["ready"]
         assert "does already" in run("watch", "--background").err
     finally:
         ended = run("watch", "--stop")
