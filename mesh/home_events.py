@@ -168,14 +168,14 @@ def ask_for_one_more_watch() -> None:
     """Raises `OSError` if the kernel grants none: below the first folder of a watch, watchdog passes over that."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     fd = libc.inotify_init1(os.O_CLOEXEC)
     granted = fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(os.sep), _IN_DELETE_SELF) >= 0
-    reason = os.strerror(ctypes.get_errno())
+    limit = "watches" if fd >= 0 else "instances"
     if fd >= 0:
         os.close(fd)
     if not granted:
-        raise OSError(f"{reason}: fs.inotify.max_user_watches or max_user_instances is reached")
+        raise OSError(f"the kernel's limit is reached: raise fs.inotify.max_user_{limit} with sysctl")
 
 
 def _end(observer: Any) -> None:

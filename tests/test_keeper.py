@@ -552,6 +552,7 @@ def test_where_the_kernel_grants_too_few_watches_it_polls_and_says_so_once(vault
         (vault / "shared" / "folder7" / "heron.md").write_text("A heron stands\n")
         until(lambda: any("heron" in path for path in manifest_paths(vault)))
     assert process.said.count("as changes are not told") == 1
+    assert "limit" in process.said
 
 
 def test_a_home_that_cannot_be_written_is_left_alone(vault):
