@@ -22,10 +22,10 @@ from .home_events import (
     OVERFLOW_LOGGER,
     Overflow,
     ask_for_one_more_watch,
+    is_running,
     kinds_of_change,
     new_observer,
     quiet_handler,
-    threads_of,
 )
 from .mounts import can_be_relied_upon
 from .scan import is_folder
@@ -81,7 +81,7 @@ class Hints:
             return
         try:
             wanted = dict(self._folders())
-            if self._observer and not all(one.is_alive() for one in threads_of(self._observer)):
+            if self._observer and not is_running(self._observer):
                 self.stop()
             if wanted and self._observer is None:
                 self._observer = self._started()

@@ -66,7 +66,7 @@ class HomeEvents:
     @property
     def alive(self) -> bool:
         """Whether events still come, from all that lies below the home."""
-        running = all(one.is_alive() for one in threads_of(self._observer))
+        running = is_running(self._observer) and all(one.is_alive() for one in self._observer.emitters)
         return running and not self.forked and not self._mounts.changed
 
     def stop(self) -> None:
@@ -184,7 +184,7 @@ def _end(observer: Any) -> None:
         observer.join(timeout=2)
 
 
-def threads_of(observer: Any) -> list[Any]:
-    """Those that an event goes through. The one that reads from the kernel ends where watchdog makes a mistake."""
+def is_running(observer: Any) -> bool:
+    """Whether its own threads run: the one that reads from the kernel ends where watchdog makes a mistake."""
     reading = getattr(observer, "_inotify_fd", None)
-    return [observer, *observer.emitters, *([reading] if reading else [])]
+    return bool(observer.is_alive() and (reading is None or reading.is_alive()))
