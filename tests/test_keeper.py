@@ -17,6 +17,8 @@ from mesh import Mesh, freshness, lease, rename_namespace
 from mesh import keeper as keeper_module
 from mesh import kept as kept_module
 from mesh.happened import Told
+from mesh.hints import Hints
+from mesh.home_events import is_running
 from mesh.index.cache import Cache
 from mesh.keeper import Keeper
 from mesh.kept import TRY_AGAIN_SECONDS, Kept
@@ -401,22 +403,36 @@ def test_what_a_scan_passes_over_no_event_brings_in(kept, folder):
 def test_when_the_thread_that_reads_events_dies_watching_begins_again(vault, scans, monkeypatch):
     """watchdog's does when a folder that was moved away is removed after another one had its place."""
     monkeypatch.setattr(keeper_module, "CHECK_SECONDS", 0.05)
-    folder, away = vault / "shared" / "birds", vault.parent / "away"
     with keeper(vault) as one:
         one.ready.wait()
+        until(lambda: vouched_for(vault, scans))
         before = one._events
-        folder.mkdir()
-        until(lambda: not one._lost and vouched_for(vault, scans))
-        folder.rename(away)
-        folder.mkdir()
-        folder.rmdir()
-        until(lambda: vouched_for(vault, scans))
-        away.rmdir()
-        until(lambda: not before.alive or before._stopped or not away.exists())
-        until(lambda: vouched_for(vault, scans))
+        deadly(vault / "shared" / "birds")
+        until(lambda: not before.alive)
+        until(lambda: one._events is not before and vouched_for(vault, scans))
         (vault / "shared" / "badger.md").write_text("A badger digs\n")
         assert contents(vault) == ["A badger digs", OTTER]
         until(lambda: vouched_for(vault, scans))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_hints_begin_anew_as_well(vault):
+    """For `/events` and resource notices."""
+    hints = Hints(Vault(vault))
+    hints.renew()
+    deadly(vault / "shared" / "birds")
+    until(lambda: not is_running(hints._observer))
+    hints.renew()
+    assert is_running(hints._observer)
+    hints.stop()
+
+
+def deadly(folder):
+    """watchdog's thread looks for the folder under the name that it had."""
+    away = folder.parents[2] / "away"
+    for step in (folder.mkdir, lambda: folder.rename(away), folder.mkdir, folder.rmdir, away.rmdir):
+        step()
+        time.sleep(0.6)  # watchdog takes half a second to know that a folder did not only get another name
 
 
 def test_what_is_mounted_below_a_namespace_is_known_at_once(kept, scans):
