@@ -530,8 +530,9 @@ def listen(subscription, into: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted where /proc is")
-def test_fifty_subscribers_in_threads_leave_nothing_behind(home, mesh):
+def test_fifty_subscribers_in_threads_leave_nothing_behind(home, mesh, monkeypatch):
     """Each hears each change once; afterwards there are as many threads and descriptors as before."""
+    monkeypatch.setattr("mesh.freshness.SLOW_SCANS", -1)  # on a slow machine `mesh` would begin to watch for itself
     mesh.learn("Otters hold hands while they sleep")
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))
     for _ in range(3):
