@@ -168,7 +168,11 @@ class _CommandServer:
 
 def _describe(home: Path, *, ready: bool) -> None:
     data = {"pid": os.getpid(), "since": time.time(), "version": __version__, "ready": ready}
-    (home / _LOCK).write_text(json.dumps(data) + "\n", "utf-8")
+    fd = os.open(home / _LOCK, os.O_WRONLY)
+    try:
+        os.pwrite(fd, f"{json.dumps(data):<200}\n".encode(), 0)  # at once, and of one length
+    finally:
+        os.close(fd)
 
 
 def _forget_the_last(home: Path) -> None:

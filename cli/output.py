@@ -130,9 +130,9 @@ class Bar:
         shown = f"\r{self._done:,} {self._unit}  {rate:.0f}/s"
         if self._total:
             filled = round(24 * min(1.0, self._done / self._total))
-            left = (self._total - self._done) / rate if rate else 0
             shown = f"\r{'█' * filled}{'░' * (24 - filled)} {self._done:,}/{self._total:,} {self._unit}"
-            shown += f"  {rate:.0f}/s  {left:.0f} s left "
+            if self._done:
+                shown += f"  {rate:.0f}/s  {max(0, self._total - self._done) / rate:.0f} s left "
         print(f"{shown}\033[K", end="", file=sys.stderr, flush=True)
         self._shown = True
 
@@ -152,11 +152,15 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
         if self._bar:
             self._bar.finish()
+        self._bar = None
 
     def __call__(self, unit: str, count: int, total: int | None) -> None:
         if unit != self._unit or self._bar is None:
-            self.__exit__()
+            self.finish()
             self._bar, self._unit = Bar(total, unit, time.monotonic), unit
         self._bar.advance(count)

@@ -35,7 +35,8 @@ def status(
 
 def _counts(found: dict[str, Any]) -> str:
     counts = [counted(found["memories"], "memory", "memories")]
-    counts += [f"{found[key]:,} {said}" for key, said in _SAID.items() if found[key]]
+    said = _SAID | ({"pending": "being embedded"} if found["watch"] else {})
+    counts += [f"{found[key]:,} {what}" for key, what in said.items() if found[key]]
     return ", ".join(counts)
 
 

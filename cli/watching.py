@@ -20,7 +20,7 @@ from mesh.settings import Settings
 
 from . import background
 from .options import Json, Namespace
-from .output import Bar, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
+from .output import Bar, Bars, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
 
 if TYPE_CHECKING:
     from mesh.happened import Happened
@@ -44,6 +44,8 @@ def watch(
     """
     if in_background + stop + status > 1:
         raise InvalidInput("--background, --stop and --status exclude each other", remedy="Give one of them")
+    if namespace is not None and (in_background or stop or status):
+        raise InvalidInput("what runs in the background watches every namespace", remedy="Leave out -N")
     settings = Settings.from_environment()
     if status:
         _print_status(settings, as_json)
@@ -97,7 +99,7 @@ def _said_at_first(settings: Settings, names: list[str] | None, held: list[str])
     watched = [name for name in Vault(settings.home).namespaces() if names is None or name in names]
     others = {name: holder.pid for name in watched if name not in held and (holder := holder_of(settings.home, name))}
     if not watched:
-        return f"waiting for memories in {settings.home}"
+        return f"waiting for memories in {settings.home / names[0] if names else settings.home}"
     kept = ", ".join(f"{name} by process {pid}" for name, pid in others.items())
     return f"watching {', '.join(watched)}" + (f" (kept up to date: {kept})" if kept else "")
 
@@ -146,10 +148,13 @@ def _line(row: dict[str, Any]) -> str:
 
 def _print_status(settings: Settings, as_json: bool) -> None:
     """Who watches each namespace; exits with 3 if nobody watches any."""
+    from mesh.memory import iso
     from mesh.status import watched
 
     running = background.status(settings.home)
     rows = watched(settings.home)
+    if running:
+        running["since"] = iso(datetime.fromtimestamp(running["since"], UTC))
     if as_json:
         print_json({"background": running, "namespaces": rows})
     for row in () if as_json else rows:
@@ -167,14 +172,14 @@ class _Progress:
     """Bars on stderr: first of files, then of memories to be embedded. Called from threads of the keeper."""
 
     def __init__(self) -> None:
-        self._files: Bar | None = Bar(None, "files", time.monotonic)
+        self._files: Bars | None = Bars()
         self._memories: Bar | None = None
         self._turn = threading.Lock()
 
-    def indexed(self, _: str, count: int) -> None:
+    def indexed(self, namespace: str, count: int, total: int) -> None:
         with self._turn:
             if self._files:
-                self._files.advance(count)
+                self._files(f"files of {namespace}", count, total)
 
     def all_indexed(self) -> None:
         with self._turn:

@@ -50,6 +50,7 @@ class CatchingUp:
         self._model_noted = False
         self._ended = False
         self._current: CurrentModel | None = None
+        self._loaded = False
         self._thread = threading.Thread(target=self._run, name="mesh-vectors", daemon=True)
 
     def start(self) -> None:
@@ -84,7 +85,7 @@ class CatchingUp:
     def _wait(self) -> list[str] | None:
         """The namespaces that were noted; None at the end."""
         with self._news:
-            timeout = self._idle_seconds if self._current else None
+            timeout = self._idle_seconds if self._loaded else None
             if not self._news.wait_for(lambda: self._ended or self._noted or self._model_noted, timeout):
                 self._forget_model()
                 return []
@@ -99,6 +100,7 @@ class CatchingUp:
     def _catch_up(self, namespace: str) -> None:
         self._current = self._current or CurrentModel(self._settings)
         embedder = self._current.embedder()
+        self._loaded = embedder is not None
         if embedder is None:
             return
         vault = Vault(self._settings.home)
@@ -110,6 +112,10 @@ class CatchingUp:
             self.note(namespace)  # another process embeds for long: later, if anything is left then
         except (MeshError, OSError) as error:
             log.warning("not embedded: %s", error)
+        except _Ended:
+            raise
+        except Exception:  # of a library that runs models: what comes later may be embedded all the same
+            log.exception("not embedded: %s", namespace)
         finally:
             cache.close()
 
@@ -135,7 +141,7 @@ class CatchingUp:
         embed.compact(cache, embedder)
 
     def _forget_model(self) -> None:
-        current, self._current = self._current, None
+        current, self._current, self._loaded = self._current, None, False
         if current:
             current.close()
             if self._idle_seconds is not None:

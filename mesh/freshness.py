@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from . import lease
 from .index.cache import Cache
 from .index.plan import Plan
 from .missing import refuse_missing_folders
 from .moves import settle
-from .refresh import Refresh
+from .refresh import Progress, Refresh
 from .vault import Vault, roots
 from .watcher import Watch
 
@@ -57,9 +57,7 @@ class Freshness:
                 self._watch.anything_may_have_changed()
             raise
 
-    def take_in(
-        self, changed: Collection[str] | None, progress: Callable[[int], None] | None = None
-    ) -> tuple[int, Plan]:
+    def take_in(self, changed: Collection[str] | None, progress: Progress | None = None) -> tuple[int, Plan]:
         """The same for one who knows that nothing else changed; None: anything may have."""
         refresh = Refresh(self._vault, self._namespace, self._cache, progress)
         if changed is not None:

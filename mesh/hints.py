@@ -22,11 +22,12 @@ from .home_events import (
     OVERFLOW_LOGGER,
     Overflow,
     ask_for_one_more_watch,
-    can_be_relied_upon,
+    is_running,
     kinds_of_change,
     new_observer,
     quiet_handler,
 )
+from .mounts import can_be_relied_upon
 from .scan import is_folder
 from .vault import LOCAL, Vault, roots
 
@@ -80,6 +81,8 @@ class Hints:
             return
         try:
             wanted = dict(self._folders())
+            if self._observer and not is_running(self._observer):
+                self.stop()
             if wanted and self._observer is None:
                 self._observer = self._started()
             self._watch_these(wanted)
@@ -141,7 +144,7 @@ class Hints:
                 self._observer.unschedule(watch)
         for folder, (namespace, identity) in wanted.items():
             if folder not in self._watched:
-                if not can_be_relied_upon(folder):
+                if not can_be_relied_upon(folder, below=namespace is not None):
                     raise OSError("other machines may write to its file system")
                 self._watched[folder] = identity, self._watch(folder, namespace)
         if self._watched:

@@ -2,23 +2,26 @@
 
 Whoever keeps track of files by it can drop a file anywhere in the home (a cookie) and, when that is reported, knows
 that all earlier changes have been (Watchman's trick). Certainty ends where the kernel's queue overflows, where it
-grants no more watches, and where a folder could not be watched because it could not be read: `lost` is called, and
-whoever goes on must begin again with a new `HomeEvents` and a look at all files.
+grants no more watches, and where a folder could not be watched because it could not be read: `lost` is called. It also
+ends, without a word, where something is mounted: `alive` says so. Whoever goes on must begin again with a new
+`HomeEvents` and a look at all files.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
-import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .mounts import Mounts
+
 OVERFLOW_LOGGER = "watchdog.observers.inotify_c"
-# File systems that only this machine writes to, so that its kernel sees every change.
-_LOCAL_FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "bcachefs", "jfs"})
+_LEAST_PAUSE, _MOST_PAUSE = 0.5, 30.0  # seconds
 _IN_DELETE_SELF = 0x400
 
 # (path relative to the home with "/", whether it is a folder, what happened to it in watchdog's word)
@@ -35,7 +38,12 @@ class HomeEvents:
         self._on_event, self._lost = on_event, lost
         self._process, self._stopped = os.getpid(), False
         self._overflow = Overflow(lost)
-        self._observer = self._started()
+        self._mounts = Mounts(self.home)
+        try:
+            self._observer = self._started()
+        except BaseException:
+            self._mounts.close()
+            raise
 
     def _started(self) -> Any:
         observer = new_observer()
@@ -51,15 +59,22 @@ class HomeEvents:
         return observer
 
     @property
+    def forked(self) -> bool:
+        """Whether this is a copy in a child process, which no event reaches."""
+        return self._process != os.getpid()
+
+    @property
     def alive(self) -> bool:
-        """Whether events still come; never in a child that was forked."""
-        return self._process == os.getpid() and bool(self._observer.is_alive())
+        """Whether events still come, from all that lies below the home."""
+        running = is_running(self._observer) and all(one.is_alive() for one in self._observer.emitters)
+        return running and not self.forked and not self._mounts.changed
 
     def stop(self) -> None:
         """End it; an event that is on its way is not told any more."""
         self._stopped = True
         logging.getLogger(OVERFLOW_LOGGER).removeHandler(self._overflow)
-        if self._process == os.getpid():
+        self._mounts.close()
+        if not self.forked:
             _end(self._observer)
 
     def _handle(self, event: Any) -> None:
@@ -86,9 +101,20 @@ class HomeEvents:
             self._lost()
 
 
-def can_be_relied_upon(folder: Path) -> bool:
-    """Whether the kernel sees every change of what lies in a folder."""
-    return sys.platform == "linux" and _file_system(folder) in _LOCAL_FILE_SYSTEMS
+class Renewal:
+    """When watching may begin again: soon, but not again and again. Times are of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._began_at, self._pause_seconds = -math.inf, _LEAST_PAUSE
+
+    @property
+    def due_at(self) -> float:
+        return self._began_at + self._pause_seconds
+
+    def begin(self) -> None:
+        again_soon = time.monotonic() < self.due_at + self._pause_seconds
+        self._pause_seconds = min(2 * self._pause_seconds, _MOST_PAUSE) if again_soon else _LEAST_PAUSE
+        self._began_at = time.monotonic()
 
 
 # --- watchdog and the kernel's limits, for `hints` as well -----------------------------------------------------------
@@ -142,14 +168,14 @@ def ask_for_one_more_watch() -> None:
     """Raises `OSError` if the kernel grants none: below the first folder of a watch, watchdog passes over that."""
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     fd = libc.inotify_init1(os.O_CLOEXEC)
     granted = fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(os.sep), _IN_DELETE_SELF) >= 0
-    reason = os.strerror(ctypes.get_errno())
+    limit = "watches" if fd >= 0 else "instances"
     if fd >= 0:
         os.close(fd)
     if not granted:
-        raise OSError(f"{reason}: fs.inotify.max_user_watches or max_user_instances is reached")
+        raise OSError(f"the kernel's limit is reached: raise fs.inotify.max_user_{limit} with sysctl")
 
 
 def _end(observer: Any) -> None:
@@ -158,15 +184,7 @@ def _end(observer: Any) -> None:
         observer.join(timeout=2)
 
 
-def _file_system(path: Path) -> str:
-    """The kind of file system that holds `path`, from the kernel's list of mounts; "" if unknown."""
-    best, kind = "", ""
-    try:
-        for line in Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines():
-            point, found = line.split(" ")[1:3]
-            point = point.replace("\\040", " ")
-            if len(point) > len(best) and f"{path}/".startswith(point.rstrip("/") + "/"):
-                best, kind = point, found
-    except (OSError, ValueError):
-        return ""
-    return kind
+def is_running(observer: Any) -> bool:
+    """Whether its own threads run: the one that reads from the kernel ends where watchdog makes a mistake."""
+    reading = getattr(observer, "_inotify_fd", None)
+    return bool(observer.is_alive() and (reading is None or reading.is_alive()))

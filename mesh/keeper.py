@@ -15,9 +15,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 
 from . import lease
@@ -26,19 +28,24 @@ from .catching_up import Progress as Embedded
 from .errors import MeshError
 from .happened import Happened, Told
 from .hints import say_once
-from .home_events import HomeEvents, can_be_relied_upon
+from .home_events import HomeEvents, Renewal
 from .kept import CHOICE, POLL_SECONDS, Kept
 from .lease import POLLING, WATCHING, Holder
+from .mounts import can_be_relied_upon
 from .settings import Settings
 from .vault import LOCAL, Vault
 
 log = logging.getLogger("mesh")
 
 LEASE_SECONDS = 1.0  # how often to try for one that another process holds
-_LEAST_RENEWAL, _MOST_RENEWAL = 0.5, 30.0  # seconds between two beginnings of watching
+CHECK_SECONDS = 5.0  # whether events still come
 
 Tell = Callable[[str, list[Happened]], None]  # of a namespace
-Indexed = Callable[[str, int], None]  # so many files of a namespace were taken in
+Indexed = Callable[[str, int, int], None]  # so many files of a namespace were taken in, of so many
+
+
+class _Ended(Exception):
+    """`stop` was called, while files are taken in."""
 
 
 class Keeper:
@@ -67,11 +74,14 @@ class Keeper:
         self._catching_up = CatchingUp(settings, embedded, keeps_model=keeps_model)
         self._news = threading.Condition()  # guards what events change, and is never held while watchdog is called
         self._kept: dict[str, Kept] = {}
+        self._told: dict[str, Told] = {}
         self._events: HomeEvents | None = None
-        self._polling = poll or not can_be_relied_upon(self._home)
+        self._polling = poll or not can_be_relied_upon(self._home, below=False)
         self._may_watch = not self._polling
+        if self._polling and not poll:
+            self._use_events(False, "other machines may write to its file system")
         self._around, self._lost, self._ended = True, False, False
-        self._renewed_at, self._renewal = -math.inf, _LEAST_RENEWAL
+        self._renewal = Renewal()
         self._leases_at = math.inf  # when to try again for those that others hold
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mesh-keeper", daemon=True)
@@ -111,13 +121,14 @@ class Keeper:
 
     def _run(self) -> None:
         try:
-            while not self._ended:
-                self._prepare()
-                for kept in self._due():
-                    self._keep(kept)
-                if not self._due():
-                    self.ready.set()
-                self._rest()
+            with suppress(_Ended):
+                while not self._ended:
+                    self._prepare()
+                    for kept in self._due():
+                        self._keep(kept)
+                    if not self._due():
+                        self.ready.set()
+                    self._rest()
         finally:
             self.ready.set()
             if self._events:
@@ -131,43 +142,47 @@ class Keeper:
             return [kept for kept in self._kept.values() if kept.due_at(self._polling) <= now and not self._ended]
 
     def _rest(self) -> None:
-        """Until something is due."""
+        """Until something is due; for seconds at most, since namespaces may come, and events cease, unseen."""
+        until = time.monotonic() + (CHECK_SECONDS if self._events else POLL_SECONDS)
         with self._news:
             while not (self._ended or self._around):
                 due = [kept.due_at(self._polling) for kept in self._kept.values()]
-                renewal = self._renewed_at + self._renewal if self._lost else math.inf
-                timeout = min([*due, renewal, self._leases_at, self._looks_around_at()]) - time.monotonic()
+                renewal = self._renewal.due_at if self._lost else math.inf
+                timeout = min([*due, renewal, self._leases_at, until]) - time.monotonic()
                 if timeout <= 0:
                     return
-                self._news.wait(None if timeout == math.inf else timeout)
-
-    def _looks_around_at(self) -> float:
-        """Where no events come, namespaces may come and go unseen."""
-        return math.inf if self._events else time.monotonic() + POLL_SECONDS
+                self._news.wait(timeout)
 
     def _keep(self, kept: Kept) -> None:
         """Look at a namespace, then answer those who asked."""
         with self._news:
             changed, cookies = kept.taken(self._polling)
-            sees = not self._lost and (self._polling or kept.still_watched)
-            if not sees:
-                self._lost, changed = True, None
+            self._lost |= not (self._polling or (self._sees() and kept.still_watched))
+            if self._lost:
+                changed = None
         try:
-            happened = kept.look(changed, self._told_of(kept))
-        except (MeshError, OSError) as error:
+            happened = kept.look(changed, partial(self._took_in, kept.namespace))
+            if not self._lost and not self._polling:
+                kept.answer(cookies)
+            waits = kept.to_be_embedded()
+        except (MeshError, OSError, sqlite3.Error) as error:
             say_once(f"{kept.namespace}: not kept up to date: {error}")
             with self._news:
                 kept.failed()
             return
-        if sees and not self._lost and not self._polling:
-            kept.answer(cookies)
         if happened and self._tell:
             self._tell(kept.namespace, happened)
-        if kept.to_be_embedded():
+        if waits:
             self._catching_up.note(kept.namespace)
 
-    def _told_of(self, kept: Kept) -> Callable[[int], None] | None:
-        return partial(self._indexed, kept.namespace) if self._indexed else None
+    def _sees(self) -> bool:
+        return self._events is not None and self._events.alive
+
+    def _took_in(self, namespace: str, count: int, total: int) -> None:
+        if self._ended:
+            raise _Ended
+        if self._indexed:
+            self._indexed(namespace, count, total)
 
     # --- namespaces, leases, events ------------------------------------------------------------------------------
 
@@ -177,8 +192,8 @@ class Keeper:
             self._around = False
             self._follow_namespaces()
             self._take_leases()
-        missing = self._may_watch and not self._events and any(kept.active for kept in self._kept.values())
-        if (self._lost or missing) and time.monotonic() >= self._renewed_at + self._renewal:
+        missing = self._may_watch and not self._sees() and any(kept.active for kept in self._kept.values())
+        if (self._lost or missing) and time.monotonic() >= self._renewal.due_at:
             self._watch()
 
     def _follow_namespaces(self) -> None:
@@ -192,59 +207,64 @@ class Keeper:
             with self._news:
                 gone = self._kept.pop(name)
             gone.close()
-            log.info("%s: no longer there", name)
+            if self._tell:
+                log.warning("%s: its folder is no longer there", name)
         for name in wanted:
             if name not in self._kept:
-                told = Told(from_nothing=self.ready.is_set()) if self._tell else None
                 with self._news:
-                    self._kept[name] = Kept(self._home, name, told)
+                    self._kept[name] = Kept(self._home, name, self._told_of(name))
+
+    def _told_of(self, namespace: str) -> Told | None:
+        """What the listener knows of a namespace, also of one that went and came again."""
+        if self._tell and namespace not in self._told:
+            self._told[namespace] = Told(from_nothing=self.ready.is_set())
+        return self._told.get(namespace)
 
     def _take_leases(self) -> None:
         missing = False
         for kept in self._kept.values():
             try:
-                missing |= not kept.take_lease(self._holder())
+                missing |= not kept.take_lease(self._holder(kept))
             except OSError as error:
                 log.info("%s: no lease: %s", kept.namespace, error.strerror)  # a home that cannot be written, say
         self._leases_at = time.monotonic() + LEASE_SECONDS if missing and self._may_watch else math.inf
 
-    def _holder(self) -> Holder:
-        return Holder(os.getpid(), self._since, POLLING if self._polling else WATCHING, self._program)
+    def _holder(self, kept: Kept) -> Holder:
+        how = POLLING if self._polling or kept.is_elsewhere else WATCHING
+        return Holder(os.getpid(), self._since, how, self._program)
 
     def _watch(self) -> None:
         """Watch the home, from the beginning; all is doubted that was seen before."""
-        again_soon = time.monotonic() < self._renewed_at + 2 * self._renewal
-        self._renewal = min(2 * self._renewal, _MOST_RENEWAL) if again_soon else _LEAST_RENEWAL
-        self._renewed_at = time.monotonic()
+        self._renewal.begin()
         if self._events:
             self._events.stop()
         self._events, self._lost = None, False
         if not self._may_watch:
             return
+        for kept in self._kept.values():
+            kept.watched_from_now()  # before it is so: what is replaced in between is noticed
         try:
-            self._events = HomeEvents(self._home, self._on_event, self._on_loss)
+            self._events = HomeEvents(self._home, self._on_event, partial(self._wake, lost=True))
             self._use_events(True)
         except OSError as error:
             self._use_events(False, error.strerror or str(error))
         with self._news:
             for kept in self._kept.values():
-                kept.watched_from_now()
                 kept.doubt()
 
     def _use_events(self, used: bool, reason: str = "") -> None:
         if not used:
             say_once(f"{self._home}: files are looked at every {POLL_SECONDS:g} s, as changes are not told ({reason})")
-        if self._polling == used:
-            self._polling = not used
-            for kept in self._kept.values():
-                if kept.lease:
-                    kept.lease.describe(self._holder())
+        self._polling = not used
+        for kept in self._kept.values():
+            if kept.lease:
+                kept.lease.describe(self._holder(kept))
 
     # --- what the events' thread calls ---------------------------------------------------------------------------
 
-    def _on_loss(self) -> None:
+    def _wake(self, *, around: bool = False, lost: bool = False) -> None:
         with self._news:
-            self._lost = True
+            self._around, self._lost = self._around or around, self._lost or lost
             self._news.notify_all()
 
     def _on_event(self, path: str, is_folder: bool, what: str) -> None:
@@ -253,13 +273,15 @@ class Keeper:
                 self._on_cookie(asked_about, path)
         elif not path.startswith("."):
             self._on_change(path, is_folder)
+        elif what in {"deleted", "moved"} and lease.is_about_leases(path):
+            self._wake(around=True)
         elif path == CHOICE:
             self._catching_up.note_model()
 
     def _on_cookie(self, namespace: str, path: str) -> None:
         with self._news:
             kept = self._kept.get(namespace)
-            if kept and kept.lease and not self._lost:
+            if kept and not self._lost:
                 kept.ask(path)
                 self._news.notify_all()
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from . import lease
 from .embedding import choice
 from .freshness import Freshness
 from .happened import Happened, Told
-from .home_events import can_be_relied_upon
 from .index import models
 from .index.cache import Cache
 from .lease import Answer, Holder, Lease
+from .mounts import can_be_relied_upon
 from .moves import settle
+from .refresh import Progress
 from .scan import is_folder
 from .vault import Vault, roots
 from .watcher import noted
@@ -44,10 +44,8 @@ class Kept:
         self._cookies: list[str] = []
         self._noted_first, self._noted_last = 0.0, 0.0  # 0: nothing was
         self._scanned_at, self._rest_until, self._again_at = -math.inf, 0.0, 0.0
-        self._watched = self._identities()  # of its folders, from when on events come from them
         self._found_something = True
-        # Other machines write to it, so what the system tells is not all that changes.
-        self._is_elsewhere = not all(map(can_be_relied_upon, [home, *self._folders()]))
+        self.watched_from_now()
 
     @property
     def active(self) -> bool:
@@ -59,9 +57,7 @@ class Kept:
         return bool(self._cookies)
 
     def close(self) -> None:
-        if self.lease:
-            self.lease.release()
-        self.lease = None
+        self._give_back()
         self._freshness.close()
         self.cache.close()
 
@@ -77,7 +73,8 @@ class Kept:
 
     def ask(self, cookie: str) -> None:
         """Somebody wants to know whether the cache is as the files are."""
-        self._cookies.append(cookie)
+        if self.lease and not self.is_elsewhere:
+            self._cookies.append(cookie)
 
     def doubt(self) -> None:
         """Anything may have changed."""
@@ -90,7 +87,7 @@ class Kept:
             return math.inf
         if self._cookies:
             return max(0.0, self._again_at)
-        polling = polling or self._is_elsewhere
+        polling = polling or self.is_elsewhere
         due = self._scanned_at + (POLL_SECONDS if polling else RESCAN_SECONDS)
         if self._noted_first:
             due = min(due, self._noted_first + BURST_SECONDS, self._noted_last + QUIET_SECONDS)
@@ -103,7 +100,7 @@ class Kept:
         changed, cookies = self._changed, self._cookies
         self._changed, self._cookies = set(), []
         self._noted_first = 0.0
-        if polling or self._is_elsewhere or time.monotonic() >= self._scanned_at + RESCAN_SECONDS:
+        if polling or self.is_elsewhere or time.monotonic() >= self._scanned_at + RESCAN_SECONDS:
             changed = None
         return changed, cookies
 
@@ -112,22 +109,28 @@ class Kept:
     def take_lease(self, holder: Holder) -> bool:
         """Whether the lease is had, now or before. Raises `OSError`."""
         if self.lease and not self.lease.valid:
-            self.lease.release()
-            self.lease = None
-        if self.lease is None and not self._is_elsewhere:
+            self._give_back()
+        if self.lease is None:
             self.lease = Lease.take(self.home, self.namespace, holder)
             if self.lease:
                 lease.sweep(self.home, self.namespace)
                 self.doubt()
         return self.lease is not None
 
+    def _give_back(self) -> None:
+        if self.lease:
+            self.lease.release()
+        self.lease = None
+
     def watched_from_now(self) -> None:
         """Its folders, as they are now, are those that events come from."""
         self._watched = self._identities()
+        # Other machines write to it: what the system tells is not all that changes.
+        self.is_elsewhere = not all(map(can_be_relied_upon, self._folders()))
 
     @property
     def still_watched(self) -> bool:
-        """Not if a folder was mounted, unmounted or replaced: then events come from another one, or none."""
+        """Not if a folder was replaced: then events come from another one, or none."""
         return self._watched == self._identities()
 
     @property
@@ -149,7 +152,7 @@ class Kept:
 
     # --- looking -------------------------------------------------------------------------------------------------
 
-    def look(self, changed: set[str] | None, progress: Callable[[int], None] | None = None) -> list[Happened]:
+    def look(self, changed: set[str] | None, progress: Progress | None = None) -> list[Happened]:
         """Make the cache equal the files, and say what happened. Raises `MeshError`."""
         began = time.monotonic()
         self._found_something |= self.cache.run(lambda: self._look(changed, progress))
@@ -158,13 +161,13 @@ class Kept:
             self._rest_until = self._scanned_at + REST * (self._scanned_at - began)
         return self._told.news(self.cache.manifest, changed) if self._told else []
 
-    def _look(self, changed: set[str] | None, progress: Callable[[int], None] | None) -> bool:
+    def _look(self, changed: set[str] | None, progress: Progress | None) -> bool:
         settle(self.home)
         return bool(self._freshness.take_in(changed, progress)[1])
 
     def failed(self) -> None:
         """It could not be read: later, and then all of it."""
-        self._changed = None
+        self.doubt()
         self._again_at = time.monotonic() + TRY_AGAIN_SECONDS
 
     def answer(self, cookies: list[str]) -> None:

@@ -79,9 +79,10 @@ class Lease:
 
     @property
     def valid(self) -> bool:
-        """Whether others find this lease: not if the home was moved away, or replaced."""
+        """Whether others find this lease, and can ask: not if the home was moved away, or `.locks` removed."""
         try:
-            return os.path.samestat(os.fstat(self._fd), self._path.stat())
+            found = os.path.samestat(os.fstat(self._fd), self._path.stat())
+            return found and (self._path.parent / Path(COOKIES).name).is_dir()
         except OSError:
             return False
 
@@ -144,6 +145,11 @@ def _parsed(data: bytes) -> Answer | None:
         return Answer(*map(int, data.split())) if data.endswith(b"\n") else None
     except (ValueError, TypeError):
         return None
+
+
+def is_about_leases(path: str) -> bool:
+    """Whether a path, relative to the home, is a lock file of this module, or a folder above it or the cookies'."""
+    return path in {".locks", _FOLDER.as_posix(), COOKIES} or path.startswith(f"{_FOLDER.as_posix()}/")
 
 
 # --- answering -------------------------------------------------------------------------------------------------------

@@ -36,14 +36,13 @@ ROWS_A_TRANSACTION = 500
 _HELD_BYTES = 16 << 20  # read for hashing and kept for parsing; beyond that a file is read twice
 _GONE = b"\0gone"
 
+Progress = Callable[[int, int], None]  # so many files were taken in just now, at first 0, of so many that changed
+
 
 class Refresh:
     """One refresh of one namespace."""
 
-    def __init__(
-        self, vault: Vault, namespace: str, cache: Cache, progress: Callable[[int], None] | None = None
-    ) -> None:
-        """`progress` is told how many files each batch took in."""
+    def __init__(self, vault: Vault, namespace: str, cache: Cache, progress: Progress | None = None) -> None:
         self._vault, self._namespace, self._cache, self._progress = vault, namespace, cache, progress
         self._held: dict[str, bytes] = {}
         self._held_bytes = 0
@@ -180,6 +179,8 @@ class Refresh:
                 # A file that was learned between the scan and now is in the manifest, though the scan missed it.
                 manifest.remove([path for path in todo.gone if self._stamp(path) is None])
                 self._restamp(todo.restamped, snapshot)
+        if self._progress and arriving:
+            self._progress(0, len(arriving))
         for start in range(0, len(arriving), ROWS_A_TRANSACTION):
             some = arriving[start : start + ROWS_A_TRANSACTION]
             rows = {path: self._fresh_row(path, snapshot.files[path]) for path in some}
@@ -187,7 +188,7 @@ class Refresh:
                 for path, row in rows.items():
                     self._put(path, row, moved_from.get(path))
             if self._progress:
-                self._progress(len(some))
+                self._progress(len(some), len(arriving))
         if todo.unreadable:
             with self._changing():
                 for path in todo.unreadable:

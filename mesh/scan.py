@@ -39,14 +39,19 @@ def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
 
 def _nameable(snapshot: Snapshot) -> Snapshot:
     """Leave out names that are not Unicode: no text can name them. They are listed with what cannot be read."""
-    if not _is_unicode("".join(snapshot.files)):
-        for path in [path for path in snapshot.files if not _is_unicode(path)]:
+    if not is_unicode("".join(snapshot.files)):
+        for path in [path for path in snapshot.files if not is_unicode(path)]:
             del snapshot.files[path]
             snapshot.unreadable[path.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
     return snapshot
 
 
-def _is_unicode(text: str) -> bool:
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder of this name is none of ours: hidden, or an editor's. `_list` has the same rule."""
+    return name.startswith(".") or (name.startswith("#") and name.endswith("#"))
+
+
+def is_unicode(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -14,7 +14,9 @@ import threading
 import time
 from pathlib import Path
 
-from .home_events import HomeEvents, can_be_relied_upon
+from .home_events import HomeEvents
+from .mounts import can_be_relied_upon
+from .scan import is_passed_over, is_unicode
 
 COOKIE_SECONDS = 0.05
 SCAN_AGAIN_SECONDS = 60.0
@@ -77,15 +79,17 @@ class Watch:
 
     def _sees(self) -> bool:
         """Whether changes are seen; after a loss the watch begins again, since folders may have come unseen."""
-        if self._lost and self._events.alive and not self._events.blind:
+        if self._events.forked or self._events.blind:
+            return False
+        if self._lost or not self._events.alive:
             self._events.stop()
             self._lost = False
             self.anything_may_have_changed()
             try:
                 self._events = HomeEvents(self._home, self._on_event, self._note_loss)
             except OSError:
-                self._lost = True
-        return self._events.alive and not self._lost
+                self._lost = self._events.blind = True
+        return not self._lost
 
     def _cookie_came_back(self) -> bool:
         """Drop a cookie; True once the watcher has reported it."""
@@ -106,9 +110,9 @@ class Watch:
 
 def noted(changed: set[str], path: str, is_folder: bool) -> set[str] | None:
     """What may have changed after one more event; None: anything, because a folder came or went with its files."""
-    if any(part.startswith(".") for part in path.split("/")):
+    if any(map(is_passed_over, path.split("/"))):
         return changed
-    if is_folder:
+    if is_folder or not is_unicode(path):  # what has no name as text is only listed, by a scan
         return None
     if path.lower().endswith(".md"):
         changed.add(path)

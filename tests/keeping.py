@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 from mesh import Mesh, lease
-from mesh.home_events import can_be_relied_upon
+from mesh.mounts import can_be_relied_upon
 
 _KEEPER = """
 import logging, sys, time
 from dataclasses import replace
 from pathlib import Path
+from mesh import catching_up
 from mesh.keeper import Keeper
 from mesh.settings import Settings
 logging.basicConfig()
+catching_up.IDLE_SECONDS = float(next((one[5:] for one in sys.argv if one.startswith("idle=")), 600))
 settings = replace(Settings.from_environment(), home=Path(sys.argv[1]))
 with Keeper(settings, program="test keeper", poll="poll" in sys.argv) as keeper:
     keeper.ready.wait()
@@ -33,7 +35,10 @@ with Keeper(settings, program="test keeper", poll="poll" in sys.argv) as keeper:
 
 
 class KeeperProcess:
-    """A context manager: the keeper runs and has looked at everything once."""
+    """A context manager: the keeper runs and has looked at everything once.
+
+    Arguments: "poll" looks without being told, "idle=3" lets go of the model after so many seconds without use.
+    """
 
     def __init__(self, home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
         self.home, self._command = home, [*prefix, sys.executable, "-c", _KEEPER, str(home), *arguments]
@@ -42,7 +47,7 @@ class KeeperProcess:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self._process.stdout.readline() != "ready\n":
             self._process.kill()
-            pytest.skip(f"no keeper could be started: {self._process.communicate()[1]}")
+            pytest.fail(f"no keeper could be started: {self._process.communicate()[1]}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,6 +66,26 @@ class KeeperProcess:
 def keeper_or_skip(home: Path) -> None:
     if not can_be_relied_upon(home):
         pytest.skip("what changes in this file system is not told, so nobody holds a lease")
+
+
+def mounted(*arguments: str | Path) -> None:
+    """`mount` with these arguments; skips where that is not allowed."""
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+
+
+def unmounted(place: Path) -> None:
+    subprocess.run(["umount", place], check=True)
+
+
+def with_watches(number: int) -> tuple[str, ...]:
+    """A command's prefix: it gets so many inotify watches. Skips where that is not allowed."""
+    limited = ("unshare", "-Ur", "sh", "-c", f'echo {number} > /proc/sys/user/max_inotify_watches && exec "$@"', "sh")
+    done = subprocess.run([*limited, "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"watches cannot be limited here: {done.stderr.strip()}")
+    return limited
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> object:
@@ -93,30 +118,25 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
 
 
 def by_vim(path: Path, text: str) -> None:
-    """Writes 4913 to see what it may do, then a new file in the old one's place."""
-    _run(
-        _tool("vim"),
-        "-u",
-        "NONE",
-        "-i",
-        "NONE",
-        "-es",
-        "-c",
-        f"%delete _ | call setline(1, '{text}') | write! | quit!",
-        path,
-    )
+    """Writes 4913 to see what it may do, renames the old file to `name~`, writes a new one, and removes the old."""
+    _vim(path, text, "set writebackup backupskip= backupcopy=auto")
 
 
 def by_vim_in_place(path: Path, text: str) -> None:
-    """Keeps the file, and copies the old text to a backup."""
-    _run(_tool("vim"), "-u", "NONE", "-i", "NONE", "-es", "--cmd", "set backupcopy=yes", "-c",
-         f"%delete _ | call setline(1, '{text}') | write! | quit!", path)  # fmt: skip
+    """Keeps the file, and copies the old text to a backup. Without `backupskip` there is none below /tmp."""
+    _vim(path, text, "set writebackup backupskip= backupcopy=yes")
+
+
+def _vim(path: Path, text: str, how: str) -> None:
+    save = f"%delete _ | call setline(1, '{text}') | write! | quit!"
+    _run(_tool("vim"), "-u", "NONE", "-i", "NONE", "-es", "--cmd", how, "-c", save, path)
 
 
 def by_emacs(path: Path, text: str) -> None:
-    """Locks by a link `.#name`, renames the old file to `name~`."""
-    save = f'(progn (find-file "{path}") (erase-buffer) (insert "{text}\\n") (save-buffer))'
-    _run(_tool("emacs"), "--batch", "-Q", "--eval", save)
+    """Locks by a link `.#name`, saves what is typed in `#name#`, and renames the old file to `name~`."""
+    backup = "(setq backup-enable-predicate (lambda (name) t))"  # which makes none below /tmp
+    edit = f'(find-file "{path}") (erase-buffer) (insert "{text}\\n") (auto-save-mode 1) (do-auto-save)'
+    _run(_tool("emacs"), "--batch", "-Q", "--eval", f"(progn {backup} {edit} (save-buffer))")
 
 
 def by_sed(path: Path, text: str) -> None:
@@ -138,7 +158,7 @@ def by_git(path: Path, text: str) -> None:
     root, name = path.parent, path.name
     git = (_tool("git"), "-c", "user.name=t", "-c", "user.email=t@t.invalid")
     if not (root / ".git").exists():
-        _run(*git, "init", "-q", "-b", "main", cwd=root)
+        _run(*git, "init", "-q", "-b", "main", "--template=", cwd=root)
         _run(*git, "commit", "-q", "--allow-empty", "-m", "begin", cwd=root)
     _run(*git, "checkout", "-q", "-B", "other", "main", cwd=root)
     path.write_text(text + "\n")
@@ -156,7 +176,32 @@ def by_truncating(path: Path, text: str) -> None:
         file.write(text.encode() + b"\n")
 
 
+def by_truncating_twice(path: Path, text: str) -> None:
+    """As Obsidian does: a new note is made under another name, and renamed; what is typed is saved in between."""
+    if not path.exists():
+        untitled = path.with_name("Untitled.md")
+        untitled.touch()
+        untitled.rename(path)
+    path.write_text(text[: len(text) // 2])
+    by_truncating(path, text)
+
+
+def by_moving_in(path: Path, text: str) -> None:
+    """From outside of the home, as a file manager does, and many programs that save safely."""
+    source = path.parents[2] / "source.md"
+    source.write_text(text + "\n")
+    source.replace(path)
+
+
+def by_vsctmp(path: Path, text: str) -> None:
+    """As Visual Studio Code does where it saves atomically."""
+    temporary = path.with_name(f"{path.name}.vsctmp")
+    temporary.write_text(text + "\n")
+    temporary.replace(path)
+
+
 def by_renaming(path: Path, text: str) -> None:
+    """As GTK and Qt programs and Syncthing do, under a name with a dot."""
     temporary = path.with_name(".saving.tmp")
     temporary.write_text(text + "\n")
     temporary.replace(path)
@@ -167,7 +212,10 @@ def by_deleting_first(path: Path, text: str) -> None:
     path.write_text(text + "\n")
 
 
-SAVES = [by_vim, by_vim_in_place, by_emacs, by_sed, by_rsync, by_git, by_truncating, by_renaming, by_deleting_first]
+SAVES = [
+    by_vim, by_vim_in_place, by_emacs, by_sed, by_rsync, by_git, by_truncating, by_truncating_twice, by_moving_in,
+    by_vsctmp, by_renaming, by_deleting_first,
+]  # fmt: skip
 
 
 def _tool(name: str) -> str:

@@ -1,10 +1,11 @@
 """A day's worth of changes in minutes, while a keeper runs: does it grow, and is it right in the end?
 
-    python -m tests.soak [--events 20000] [--memories 500] [--without-model]
+    python -m tests.soak [--events 20000] [--memories 500] [--stopped-seconds 0] [--without-model]
 
 A process keeps a home. This one edits, renames, deletes and makes memories and folders in it, the way editors, git and
 agents do, asks now and then from another process, and writes down what the keeper takes: memory, descriptors, threads,
-bytes of the cache and rows of the matrix. Ends with 1 if something grew that should not, or an answer was wrong.
+bytes of the cache and rows of the matrix. With `--stopped-seconds` the keeper is then stopped for so long, while more
+happens than the kernel's queue holds. Ends with 1 if something grew that should not, or an answer was wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -93,6 +95,31 @@ class Life:
             away.rename(path.parent)
 
 
+def stopped(keeper: KeeperProcess, life: Life, seconds: float) -> list[str]:
+    """Stop the keeper for so long, and let more happen than the kernel keeps for it; what is wrong afterwards."""
+    limit, happened = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()), 0
+    keeper.send(signal.SIGSTOP)
+    until_then = time.monotonic() + seconds
+    while time.monotonic() < until_then:
+        life.next()
+        happened += 1
+    for number in range(limit // 2 + 1):  # so that it has overflowed, however slow this machine is
+        beside = keeper.home / "shared" / f"beside{number % 700}.txt"
+        beside.touch()
+        beside.unlink()
+    keeper.send(signal.SIGCONT)
+    failures = checked(keeper.home, f"{happened} changes while it was stopped for {seconds:.0f} s")
+    print(f"stopped for {seconds:.0f} s: {happened} changes; the queue of {limit} events overflowed")
+    until(lambda: not wrong(keeper.home))
+    return failures
+
+
+def checked(home: Path, when: str) -> list[str]:
+    """What a cold process finds otherwise than it is."""
+    there = sum(1 for _ in (home / "shared").rglob("[!.]*.md"))
+    return [] if (found := asked(home)) == there else [f"after {when}: {found} memories found, there are {there}"]
+
+
 def sample(home: Path, pid: int, events: int) -> Sample:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
@@ -151,18 +178,19 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--memories", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stopped-seconds", type=float, default=0)
     parser.add_argument("--without-model", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mesh-soak-"))
     if options.without_model:
         os.environ["MESH_MODEL_PATH"] = str(folder / "none")
     try:
-        return run(folder / "home", options.events, options.memories, options.seed)
+        return run(folder / "home", options.events, options.memories, options.seed, options.stopped_seconds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(home: Path, events: int, memories: int, seed: int) -> int:
+def run(home: Path, events: int, memories: int, seed: int, stopped_seconds: float) -> int:
     (home / "shared").mkdir(parents=True)
     home.chmod(0o700)
     life, samples, failures = Life(home / "shared", memories, seed), list[Sample](), list[str]()
@@ -174,12 +202,12 @@ def run(home: Path, events: int, memories: int, seed: int) -> int:
             life.next()
             time.sleep(0.002)
             if number % (events // SAMPLES) == 0:
-                there = sum(1 for _ in (home / "shared").rglob("[!.]*.md"))
-                if (found := asked(home)) != there:
-                    failures.append(f"after {number} events: {found} memories found, there are {there}")
+                failures += checked(home, f"{number} events")
                 until(lambda: not waiting(home), seconds=600)
                 samples.append(sample(home, keeper.pid, number))
                 print("\t".join(map(str, samples[-1])), flush=True)
+        if stopped_seconds:
+            failures += stopped(keeper, life, stopped_seconds)
         until(lambda: not wrong(home))
         with Mesh(home=home) as mesh:
             until(lambda: mesh.pending() == 0, seconds=600)

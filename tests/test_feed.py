@@ -530,8 +530,9 @@ def listen(subscription, into: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted where /proc is")
-def test_fifty_subscribers_in_threads_leave_nothing_behind(home, mesh):
+def test_fifty_subscribers_in_threads_leave_nothing_behind(home, mesh, monkeypatch):
     """Each hears each change once; afterwards there are as many threads and descriptors as before."""
+    monkeypatch.setattr("mesh.freshness.SLOW_SCANS", -1)  # on a slow machine `mesh` would begin to watch for itself
     mesh.learn("Otters hold hands while they sleep")
     before = threading.active_count(), len(os.listdir("/proc/self/fd"))
     for _ in range(3):
@@ -573,7 +574,7 @@ def test_what_cannot_be_watched_is_polled(home, mesh, monkeypatch, caplog, why):
     monkeypatch.setattr(hints, "POLL_SECONDS", 0.05)
     hints.say_once.cache_clear()
     if why == "network file system":
-        monkeypatch.setattr("mesh.home_events._LOCAL_FILE_SYSTEMS", frozenset())
+        monkeypatch.setattr("mesh.mounts._LOCAL", frozenset())
     if why == "no watches left":
         inotify = pytest.importorskip("watchdog.observers.inotify_c", reason="only inotify has a limit")
         monkeypatch.setattr(inotify, "inotify_add_watch", lambda *_: (ctypes.set_errno(errno.ENOSPC), -1)[1])

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mesh import Mesh, freshness, lease, rename_namespace
+from mesh import keeper as keeper_module
+from mesh import kept as kept_module
+from mesh.happened import Told
+from mesh.hints import Hints
+from mesh.home_events import is_running
 from mesh.index.cache import Cache
 from mesh.keeper import Keeper
+from mesh.kept import TRY_AGAIN_SECONDS, Kept
 from mesh.settings import Settings
 from mesh.vault import Vault, roots
-from tests.keeping import SAVES, KeeperProcess, contents, holder, keeper_or_skip, until
+from tests.keeping import (
+    SAVES,
+    KeeperProcess,
+    contents,
+    holder,
+    keeper_or_skip,
+    mounted,
+    unmounted,
+    until,
+    with_watches,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are held on Linux only")
 OTTER = "An otter floats"
@@ -344,6 +362,157 @@ def test_a_home_that_was_moved_away_is_another_home(kept):
     assert contents(moved) == ["A heron stands", OTTER]
 
 
+def test_removed_locks_are_made_again(kept, scans):
+    """Somebody tidies up: the lease is taken anew, and who asks is answered."""
+    until(lambda: vouched_for(kept.home, scans))
+    shutil.rmtree(kept.home / ".locks", ignore_errors=True)
+    until(lambda: holder(kept.home) == kept.pid)
+    until(lambda: vouched_for(kept.home, scans))
+
+
+def test_a_removed_cache_is_made_again(kept, scans):
+    """It is disposable, also while somebody keeps it."""
+    contents(kept.home)
+    shutil.rmtree(kept.home / ".cache", ignore_errors=True)
+    assert contents(kept.home) == [OTTER]
+    until(lambda: vouched_for(kept.home, scans))
+
+
+# --- where events do not say all -------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_no_text_ends_nothing(kept, scans):
+    """No memory can have it; the keeper goes on."""
+    open(os.fsencode(kept.home / "shared") + b"/\xff.md", "wb").close()
+    (kept.home / "shared" / "badger.md").write_text("A badger digs\n")
+    assert contents(kept.home) == ["A badger digs", OTTER]
+    until(lambda: vouched_for(kept.home, scans))
+
+
+@pytest.mark.parametrize("folder", ["#x#", ".hidden", "birds/.hidden"])
+def test_what_a_scan_passes_over_no_event_brings_in(kept, folder):
+    """The same files are memories, whoever looks."""
+    place = kept.home / "shared" / folder
+    place.mkdir(parents=True)
+    contents(kept.home)
+    (place / "badger.md").write_text("A badger digs\n")
+    assert contents(kept.home) == [OTTER]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_thread_that_reads_events_dies_watching_begins_again(vault, scans, monkeypatch):
+    """watchdog's does when a folder that was moved away is removed after another one had its place."""
+    monkeypatch.setattr(keeper_module, "CHECK_SECONDS", 0.05)
+    with keeper(vault) as one:
+        one.ready.wait()
+        until(lambda: vouched_for(vault, scans))
+        before = one._events
+        kill_reader(vault / "shared" / "birds", lambda: before.alive)
+        until(lambda: one._events is not before and vouched_for(vault, scans))
+        (vault / "shared" / "badger.md").write_text("A badger digs\n")
+        assert contents(vault) == ["A badger digs", OTTER]
+        until(lambda: vouched_for(vault, scans))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_hints_begin_anew_as_well(vault):
+    """For `/events` and resource notices."""
+    hints = Hints(Vault(vault))
+    hints.renew()
+    kill_reader(vault / "shared" / "birds", lambda: is_running(hints._observer))
+    hints.renew()
+    assert is_running(hints._observer)
+    hints.stop()
+
+
+def kill_reader(folder, alive):
+    """watchdog's thread looks for a folder under the name that it had, if it was in time to see all of this."""
+    away, pause = folder.parents[2] / "away", 0.05
+    while alive():
+        for step in (folder.mkdir, lambda: folder.rename(away), folder.mkdir, folder.rmdir, away.rmdir):
+            step()
+            time.sleep(pause)
+        pause *= 2
+        assert pause < 30
+
+
+def test_what_is_mounted_below_a_namespace_is_known_at_once(kept, scans):
+    """No event tells of it, nor of what is written there until it is watched."""
+    birds = kept.home / "shared" / "birds"
+    birds.mkdir()
+    (birds / "heron.md").write_text("A heron stands\n")
+    assert contents(kept.home) == ["A heron stands", OTTER]
+    mounted("-t", "tmpfs", "none", birds)
+    try:
+        (birds / "badger.md").write_text("A badger digs\n")
+        assert contents(kept.home) == ["A badger digs", OTTER]
+        until(lambda: vouched_for(kept.home, scans))
+        (birds / "badger.md").write_text("A badger sleeps\n")
+        assert contents(kept.home) == ["A badger sleeps", OTTER]
+    finally:
+        unmounted(birds)
+    assert contents(kept.home) == ["A heron stands", OTTER]
+
+
+def test_nobody_vouches_for_what_other_machines_may_write_to(vault, scans, monkeypatch):
+    """A file system that is not known as local is mounted in a namespace: it is polled until that is gone."""
+    monkeypatch.setattr(keeper_module, "CHECK_SECONDS", 0.05)
+    birds = vault / "shared" / "birds"
+    birds.mkdir()
+    with keeper(vault) as one:
+        one.ready.wait()
+        mounted("-t", "ramfs", "none", birds)
+        try:
+            until(lambda: lease.holder_of(vault, "shared").how == lease.POLLING)
+            (birds / "badger.md").write_text("A badger digs\n")
+            until(lambda: "shared/birds/badger.md" in manifest_paths(vault))
+            assert not vouched_for(vault, scans)
+            assert contents(vault) == ["A badger digs", OTTER]
+        finally:
+            unmounted(birds)
+        until(lambda: lease.holder_of(vault, "shared").how == lease.WATCHING)
+        assert contents(vault) == [OTTER]
+
+
+def test_an_unmounted_disk_is_refused_and_its_cache_kept(vault, scans):
+    """Under a namespace that lies on a disk of its own; when the disk is back, all is as it was."""
+    from mesh.errors import VaultUnavailable
+
+    disk, place = vault.parent / "disk", vault / "zoo"
+    disk.mkdir()
+    place.mkdir()
+    mounted("-t", "tmpfs", "none", disk)
+    try:
+        (disk / "badger.md").write_text("A badger digs\n")
+        mounted("--bind", disk, place)
+        with KeeperProcess(vault) as process:
+            until(lambda: holder(vault, "zoo") == process.pid)
+            assert contents(vault, namespace="zoo") == ["A badger digs"]
+            unmounted(place)
+            for _ in range(2):
+                with pytest.raises(VaultUnavailable, match="empty and on another device"):
+                    contents(vault, namespace="zoo")
+            assert manifest_paths(vault, "zoo") == ["zoo/badger.md"]
+            assert contents(vault) == [OTTER]
+            mounted("--bind", disk, place)
+            assert contents(vault, namespace="zoo") == ["A badger digs"]
+            (place / "badger.md").write_text("A badger sleeps\n")
+            assert contents(vault, namespace="zoo") == ["A badger sleeps"]
+            unmounted(place)
+    finally:
+        unmounted(disk)
+
+
+def test_now_and_then_everything_is_looked_at(vault, monkeypatch):
+    """Whatever the events say, or do not say."""
+    monkeypatch.setattr(kept_module, "RESCAN_SECONDS", 0.2)
+    with keeper(vault) as one:
+        one.ready.wait()
+        one._events._stopped = True  # it tells nothing any more
+        (vault / "shared" / "badger.md").write_text("A badger digs\n")
+        until(lambda: "shared/badger.md" in manifest_paths(vault))
+
+
 # --- where nothing is told -------------------------------------------------------------------------------------------
 
 
@@ -355,8 +524,33 @@ def test_without_inotify_files_are_polled_and_nobody_is_answered(vault, scans):
         assert not vouched_for(vault, scans)
 
 
-def manifest_paths(home):
-    cache = Cache(home, "shared", roots("shared"))
+def test_a_home_that_other_machines_may_write_to_is_polled_and_that_is_said(home, without_model, scans):
+    """Its file system is not one of those that are known as local."""
+    mounted("-t", "ramfs", "none", home)
+    try:
+        (home / "shared").mkdir()
+        process = KeeperProcess(home)
+        with process:
+            assert lease.holder_of(home, "shared").how == lease.POLLING
+            (home / "shared" / "badger.md").write_text("A badger digs\n")
+            until(lambda: manifest_paths(home) == ["shared/badger.md"])
+            assert not vouched_for(home, scans)
+        assert process.said.count("other machines may write") == 1
+    finally:
+        unmounted(home)
+
+
+def test_where_nothing_is_told_namespaces_that_come_are_seen(home, without_model):
+    """Also the first one."""
+    with keeper(home, poll=True) as one:
+        one.ready.wait()
+        assert not one.holds()
+        (home / "shared").mkdir()
+        until(one.holds)
+
+
+def manifest_paths(home, namespace="shared"):
+    cache = Cache(home, namespace, roots(namespace))
     try:
         return cache.manifest.paths()
     finally:
@@ -366,8 +560,7 @@ def manifest_paths(home):
 @pytest.mark.parametrize("watches", [3, 12])
 def test_where_the_kernel_grants_too_few_watches_it_polls_and_says_so_once(vault, watches):
     """At the start, or when more folders come than can be watched."""
-    limit = f'echo {watches} > /proc/sys/user/max_inotify_watches && exec "$@"'
-    process = KeeperProcess(vault, prefix=("unshare", "-Ur", "sh", "-c", limit, "sh"))
+    process = KeeperProcess(vault, prefix=with_watches(watches))
     with process:
         for number in range(8):
             folder = vault / "shared" / f"folder{number}"
@@ -378,6 +571,7 @@ def test_where_the_kernel_grants_too_few_watches_it_polls_and_says_so_once(vault
         (vault / "shared" / "folder7" / "heron.md").write_text("A heron stands\n")
         until(lambda: any("heron" in path for path in manifest_paths(vault)))
     assert process.said.count("as changes are not told") == 1
+    assert "limit" in process.said
 
 
 def test_a_home_that_cannot_be_written_is_left_alone(vault):
@@ -418,8 +612,46 @@ def test_each_change_is_told_once(vault):
     assert len(told) == 5
 
 
+def test_a_namespace_that_comes_back_is_no_news(vault, caplog):
+    """Its folder was away for a moment; only what is different is told."""
+    told = []
+    with keeper(vault, tell=lambda namespace, news: told.extend((namespace, *one_of(one)) for one in news)) as one:
+        one.ready.wait()
+        (vault / "shared").rename(vault / ".away")
+        until(lambda: not one.holds())
+        (vault / ".away" / "badger.md").write_text("---\ntitle: Digs\n---\nA badger digs\n")
+        (vault / ".away").rename(vault / "shared")
+        until(lambda: told)
+    assert [news[1:2] + news[3:4] for news in told] == [("added", "shared/badger.md")]
+    assert "shared: its folder is no longer there" in caplog.text
+
+
 def one_of(happened):
     return happened.kind, happened.id, happened.path, happened.was, happened.title
+
+
+def test_what_could_not_be_read_is_tried_again_soon(vault):
+    """Not only when something happens there."""
+    one = Kept(vault, "shared", Told(from_nothing=False))
+    one.look(None)
+    one.failed()
+    assert 0 < one.due_at(polling=False) - time.monotonic() <= TRY_AGAIN_SECONDS
+    assert one.taken(polling=False)[0] is None
+    one.close()
+
+
+def test_it_can_be_stopped_while_it_takes_in_many_files(vault):
+    """What was taken in is kept; the rest is for the next one."""
+    for number in range(1200):
+        (vault / "shared" / f"{number}.md").write_text(f"badger {number}\n")
+    seen = []
+    one = keeper(vault, indexed=lambda *told: (seen.append(told), until(lambda: one._ended)))
+    one.start()
+    until(lambda: seen)
+    one.stop()
+    assert not one.alive
+    assert seen == [("shared", 0, 1201)]
+    assert len(manifest_paths(vault)) < 1201
 
 
 def test_stopping_gives_everything_back(vault):
@@ -437,3 +669,36 @@ def test_stopping_gives_everything_back(vault):
             assert one.holds() == ["shared"]
     assert holder(vault) is None
     until(lambda: held() == before)
+
+
+# --- what it takes ---------------------------------------------------------------------------------------------------
+
+
+def memory_kib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def vectors(home):
+    cache = Cache(home, "shared", roots("shared"))
+    try:
+        return cache.manifest.db.execute("SELECT count(*) FROM passages").fetchone()[0]
+    finally:
+        cache.close()
+
+
+@pytest.mark.model
+def test_the_model_goes_from_memory_when_nothing_is_to_be_embedded(home):
+    """Loaded it takes less than 150 MB in all; later much less, and it comes back when it is needed."""
+    keeper_or_skip(home)
+    (home / "shared").mkdir()
+    with KeeperProcess(home, "idle=1") as process:
+        without = memory_kib(process.pid)
+        for number in range(2):
+            for other in range(40):
+                (home / "shared" / f"{number}-{other}.md").write_text(f"An otter floats on lake {number}, {other}\n")
+            most = 0
+            while vectors(home) < 40 * (number + 1):
+                most = max(most, memory_kib(process.pid))
+            assert without + 20_000 < most < 150_000
+            until(lambda most=most: memory_kib(process.pid) < most - 20_000)

@@ -20,6 +20,7 @@ LAYERS = (
         "files",
         "locks",
         "scan",
+        "mounts",
         "front_matter",
         "codec",
         "inputs",

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from mesh import Mesh, embed
+from mesh import catching_up as catching_up_module
 from mesh.catching_up import CatchingUp
 from mesh.errors import LockTimeout
 from mesh.index.cache import Cache
@@ -17,6 +18,7 @@ from mesh.refresh import Refresh
 from mesh.settings import Settings
 from mesh.vault import Vault, roots
 from tests.hashing import HashEmbedder, hashed, wordsonly, write
+from tests.keeping import until
 
 
 def opened(home):
@@ -175,13 +177,60 @@ def test_who_embeds_all_says_when_it_is_not_his_turn(home):
         os.close(lock)
 
 
-def test_catching_up_without_a_model_does_nothing_and_ends(home, without_model):
-    """It is told of a namespace, finds no model, and waits."""
+class FailsOnce(HashEmbedder):
+    """As a library may whose graphics card has no memory left."""
+
+    failed = False
+
+    def embed(self, texts):
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("out of memory")
+        return super().embed(texts)
+
+
+class Given:
+    """An embedder in the place of the home's."""
+
+    def __init__(self, embedder):
+        self._embedder = embedder
+
+    def embedder(self):
+        return self._embedder
+
+    def close(self):
+        pass
+
+
+def test_a_model_that_fails_ends_nothing(home, caplog):
+    """It is logged; what comes later is embedded, and what had failed with it."""
+    write(home, "shared/otter.md", "An otter floats\n")
+    cache, embedder = opened(home), FailsOnce()
+    Refresh(Vault(home), "shared", cache).run()
+    catching_up = CatchingUp(Settings.from_environment())
+    catching_up._current = Given(embedder)
+    catching_up.start()
+    catching_up.note("shared")
+    until(lambda: "out of memory" in caplog.text)
+    catching_up.note("shared")
+    until(lambda: embed.pending(cache, embedder) == 0)
+    catching_up.stop()
+    cache.close()
+
+
+def test_catching_up_without_a_model_does_nothing_and_ends(home, without_model, monkeypatch, caplog):
+    """It is told of a namespace, finds no model, says so once, and waits."""
+    monkeypatch.setattr(catching_up_module, "IDLE_SECONDS", 0.01)
     write(home, "shared/otter.md", "An otter floats\n")
     with Mesh(home=home) as mesh:
         mesh.recall("otter")
+    caplog.clear()
     catching_up = CatchingUp(Settings.from_environment())
     catching_up.start()
-    catching_up.note("shared")
+    for _ in range(3):
+        catching_up.note("shared")
+        until(lambda: not catching_up._noted)
+        threading.Event().wait(0.05)
     catching_up.stop()
     assert not catching_up._thread.is_alive()
+    assert caplog.text.count("by words only") == 1

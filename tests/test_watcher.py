@@ -9,6 +9,7 @@ import pytest
 
 from mesh import Mesh
 from mesh.watcher import Watch
+from tests.keeping import mounted, unmounted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watching is relied upon on Linux only")
 
@@ -117,6 +118,29 @@ def test_a_silent_watcher_is_not_believed(watching, home):
     assert "A heron came late" in contents(watching)
 
 
+def test_what_is_mounted_below_is_seen_at_once(watching, home):
+    """No event tells of it; the watch begins anew."""
+    birds = home / "shared" / "birds"
+    birds.mkdir()
+    contents(watching)
+    mounted("-t", "tmpfs", "none", birds)
+    try:
+        (birds / "heron.md").write_text("A heron stands\n")
+        assert "A heron stands" in contents(watching)
+        (birds / "heron.md").write_text("A heron walks\n")
+        assert "A heron walks" in contents(watching)
+    finally:
+        unmounted(birds)
+    assert contents(watching) == ["Otters hold hands while they sleep"]
+
+
+def test_a_file_name_that_is_no_text_is_passed_over(watching, home):
+    """Also when an event tells of it."""
+    open(os.fsencode(home / "shared") + b"/\xff.md", "wb").close()
+    (home / "shared" / "heron.md").write_text("A heron stands\n")
+    assert "A heron stands" in contents(watching)
+
+
 def test_cookies_stay_out_of_the_namespace(watching, home):
     """Watching leaves nothing in the folder that people share, and nothing behind in the cache."""
     contents(watching)
@@ -138,9 +162,9 @@ def test_closing_ends_the_watch(home, without_model):
 
 def test_a_network_file_system_is_not_watched(tmp_path, monkeypatch):
     """Where other machines write, this machine's kernel cannot know: such homes are scanned."""
-    from mesh import home_events
+    from mesh import mounts
 
-    monkeypatch.setattr(home_events, "_LOCAL_FILE_SYSTEMS", frozenset())
+    monkeypatch.setattr(mounts, "_LOCAL", frozenset())
     assert not Watch.possible(tmp_path)
 
 

@@ -92,7 +92,7 @@ def run(home) -> Callable[..., Ran]:
             capture_output=True,
             env=_environment(env),
             cwd=cwd,
-            timeout=120,
+            timeout=600,  # a model from the hub takes minutes to import where much else runs
             check=False,
         )
         err = done.stderr.decode()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -152,6 +153,7 @@ def test_in_the_background_it_starts_once_and_is_ended(vault, run):
         assert started.code == 0, started.err
         state = json.loads(run("watch", "--status", "--json").out)
         assert holder(vault) == state["background"]["pid"]
+        assert state["background"]["since"].endswith("Z") and state["background"]["ready"]
         assert "does already" in run("watch", "--background").err
     finally:
         ended = run("watch", "--stop")
@@ -180,3 +182,74 @@ def test_the_options_exclude_each_other(vault, run):
     ran = run("watch", "--stop", "--status")
     assert ran.code == 2
     assert "exclude each other" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--background", "--stop", "--status"])
+def test_the_background_is_not_for_one_namespace(vault, run, option):
+    """What would be ignored is refused."""
+    ran = run("watch", option, "-N", "shared")
+    assert ran.code == 2
+    assert "every namespace" in ran.err
+    assert run("watch", "--status").code == 3
+
+
+def test_a_namespace_that_is_not_there_is_waited_for(vault):
+    """It says where, and shows what comes."""
+    with Watching(vault, "-N", "zoo") as watching:
+        assert watching.said == f"mesh: waiting for memories in {vault / 'zoo'}\n"
+        (vault / "zoo").mkdir()
+        (vault / "zoo" / "heron.md").write_text("A heron stands\n")
+        assert until(watching.lines)[0].endswith("zoo/heron.md  A heron stands")
+
+
+def test_what_waits_is_said_to_be_embedded_while_somebody_watches(home, run):
+    """`mesh status` names `mesh reindex` only where nobody does it."""
+    keeper_or_skip(home)
+    (home / "shared").mkdir()
+    for number in range(300):
+        (home / "shared" / f"{number}.md").write_text(f"Otter {number} floats on a lake\n")
+    assert "300 not embedded yet (mesh reindex)" in run("status").out
+    with Watching(home) as watching:
+        watching.process.send_signal(signal.SIGSTOP)
+        assert "being embedded" in run("status").out
+        watching.process.send_signal(signal.SIGCONT)
+
+
+class Terminal(Watching):
+    """`mesh watch` on a terminal of its own."""
+
+    def __init__(self, home, *arguments):
+        import pty
+
+        self.home, self._read = home, b""
+        self._master, terminal = pty.openpty()
+        os.set_blocking(self._master, False)
+        self.process = subprocess.Popen([MESH, "watch", *arguments], stdout=terminal, stderr=terminal, stdin=terminal)
+        os.close(terminal)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        super().__exit__()
+        os.close(self._master)
+
+    def shown(self):
+        with suppress(BlockingIOError, OSError):
+            while some := os.read(self._master, 65536):
+                self._read += some
+        return self._read.decode()
+
+
+def test_on_a_terminal_it_shows_how_far_it_is(home):
+    """A bar of the files, then one of the memories, each with how many there are, the rate and the time left."""
+    keeper_or_skip(home)
+    (home / "shared").mkdir()
+    for number in range(700):
+        (home / "shared" / f"{number}.md").write_text(f"Otter {number} floats on a lake\n")
+    with Terminal(home) as watching:
+        files = until(lambda: re.search(r" 500/700 files of shared  \d+/s  \d+ s left", watching.shown()))
+        until(lambda: "watching shared" in watching.shown())
+        memories = until(lambda: re.search(r" [\d,]+/700 memories embedded  \d+/s  \d+ s left", watching.shown()))
+        assert files.start() < memories.start()
+        assert watching.end() == 0
