@@ -152,11 +152,15 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
         if self._bar:
             self._bar.finish()
+        self._bar = None
 
     def __call__(self, unit: str, count: int, total: int | None) -> None:
         if unit != self._unit or self._bar is None:
-            self.__exit__()
+            self.finish()
             self._bar, self._unit = Bar(total, unit, time.monotonic), unit
         self._bar.advance(count)

@@ -41,6 +41,7 @@ def _counts(found: dict[str, Any]) -> str:
 
 _SAID = {
     "local_only": "of them local only",
+    "unindexed": "files not indexed yet (another process is at it)",
     "pending": "not embedded yet (mesh reindex)",
     "problems": "files with problems (mesh doctor)",
     "trash": "in the trash",

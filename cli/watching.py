@@ -20,7 +20,7 @@ from mesh.settings import Settings
 
 from . import background
 from .options import Json, Namespace
-from .output import Bar, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
+from .output import Bar, Bars, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
 
 if TYPE_CHECKING:
     from mesh.happened import Happened
@@ -167,14 +167,14 @@ class _Progress:
     """Bars on stderr: first of files, then of memories to be embedded. Called from threads of the keeper."""
 
     def __init__(self) -> None:
-        self._files: Bar | None = Bar(None, "files", time.monotonic)
+        self._files: Bars | None = Bars()
         self._memories: Bar | None = None
         self._turn = threading.Lock()
 
-    def indexed(self, _: str, count: int) -> None:
+    def indexed(self, namespace: str, count: int, total: int) -> None:
         with self._turn:
             if self._files:
-                self._files.advance(count)
+                self._files(f"files of {namespace}", count, total)
 
     def all_indexed(self) -> None:
         with self._turn:

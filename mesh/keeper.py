@@ -38,7 +38,7 @@ LEASE_SECONDS = 1.0  # how often to try for one that another process holds
 _LEAST_RENEWAL, _MOST_RENEWAL = 0.5, 30.0  # seconds between two beginnings of watching
 
 Tell = Callable[[str, list[Happened]], None]  # of a namespace
-Indexed = Callable[[str, int], None]  # so many files of a namespace were taken in
+Indexed = Callable[[str, int, int], None]  # so many files of a namespace were taken in, of so many
 
 
 class Keeper:
@@ -166,7 +166,7 @@ class Keeper:
         if kept.to_be_embedded():
             self._catching_up.note(kept.namespace)
 
-    def _told_of(self, kept: Kept) -> Callable[[int], None] | None:
+    def _told_of(self, kept: Kept) -> Callable[[int, int], None] | None:
         return partial(self._indexed, kept.namespace) if self._indexed else None
 
     # --- namespaces, leases, events ------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from . import lease
@@ -16,6 +15,7 @@ from .index import models
 from .index.cache import Cache
 from .lease import Answer, Holder, Lease
 from .moves import settle
+from .refresh import Progress
 from .scan import is_folder
 from .vault import Vault, roots
 from .watcher import noted
@@ -149,7 +149,7 @@ class Kept:
 
     # --- looking -------------------------------------------------------------------------------------------------
 
-    def look(self, changed: set[str] | None, progress: Callable[[int], None] | None = None) -> list[Happened]:
+    def look(self, changed: set[str] | None, progress: Progress | None = None) -> list[Happened]:
         """Make the cache equal the files, and say what happened. Raises `MeshError`."""
         began = time.monotonic()
         self._found_something |= self.cache.run(lambda: self._look(changed, progress))
@@ -158,7 +158,7 @@ class Kept:
             self._rest_until = self._scanned_at + REST * (self._scanned_at - began)
         return self._told.news(self.cache.manifest, changed) if self._told else []
 
-    def _look(self, changed: set[str] | None, progress: Callable[[int], None] | None) -> bool:
+    def _look(self, changed: set[str] | None, progress: Progress | None) -> bool:
         settle(self.home)
         return bool(self._freshness.take_in(changed, progress)[1])
 

@@ -35,6 +35,7 @@ LAYERS = (
     {"index"},
     {
         "refresh",
+        "file_reader",
         "embed",
         "reembed",
         "current",

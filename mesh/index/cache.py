@@ -38,6 +38,8 @@ class Cache:
         self._lock = home / ".locks" / "cache" / f"{namespace}.lock"
         # Held while texts are embedded, a batch at a time: so no two processes embed the same.
         self.embedding_lock = home / ".locks" / "embed" / f"{namespace}.lock"
+        # Held while many files are taken in, so that no two processes read the same.
+        self.indexing_lock = home / ".locks" / "index" / f"{namespace}.lock"
         self._manifest: Manifest | None = None
         self._identity: tuple[int, int] | None = None
         self._was_nothing = False

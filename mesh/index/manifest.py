@@ -77,6 +77,7 @@ class Manifest:
         self.analyzer = Analyzer()
         self._new_words: dict[int, tuple[int, str, str]] = {}  # of this transaction: (file_id, content, about)
         self._sources = authors.Changes()
+        self._counted = (-1, 0)  # at which generation, how many files
 
     @classmethod
     def open(cls, path: Path) -> Manifest:
@@ -167,7 +168,9 @@ class Manifest:
         return int(self.db.execute("SELECT count(*) FROM files WHERE state = ?", (state,)).fetchone()[0])
 
     def count_all(self) -> int:
-        return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+        if (generation := self.generation()) != self._counted[0]:
+            self._counted = generation, int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+        return self._counted[1]
 
     def count_shared(self, local: str) -> int:
         """Those that neither lie below the folder `local` nor say that they are local: the few that do are counted."""
