@@ -63,6 +63,7 @@ def reindex(
             mesh.workspace.cache.discard("it was asked for")
         mesh.workspace.refresh()
         bar = Bar(mesh.pending(), "memories", time.monotonic)
+        bar.advance(0)
         try:
             receipt = mesh.reindex(progress=bar.advance)
         finally:
