@@ -69,6 +69,7 @@ class Refresh:
         self._patience = patience_seconds
         self._reader = FileReader(vault)
         self._generation = 0  # of the manifest, as this refresh knows it
+        self._more = False  # many changes are to be made
 
     def run(self) -> tuple[int, Plan]:
         """Scan and act. Returns how many files there are, and what was done.
@@ -143,6 +144,7 @@ class Refresh:
     def _act(self, found: _Compared, done: Plan) -> None:
         """Do what is to be done, batch by batch, and add it to `done`."""
         planning = Planning(found.snapshot, found.known)
+        self._more = len(found.known) + len(found.suspects) >= MANY
         with self._reader as reader:
             for read in reader.batches(found.suspects):
                 digests = {path: _sha256(data) for path, data in read.items() if data is not GONE}
@@ -154,6 +156,7 @@ class Refresh:
         rest = planning.rest()
         self._remove(rest, found.snapshot)
         done.extend(rest)
+        self._end_of_many()
 
     def _put_all(self, todo: Plan, read: _Read, snapshot: Snapshot) -> None:
         """What was read, into the manifest."""
@@ -201,9 +204,15 @@ class Refresh:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with self._cache.manifest.changing_files():
+        with self._cache.manifest.changing_files(more=self._more):
             yield
         self._generation += 1
+
+    def _end_of_many(self) -> None:
+        if self._more:
+            self._more = False
+            with self._changing():
+                pass
 
     def _note_scan(self, snapshot: Snapshot, done: Plan, mark: bytes) -> None:
         """Remember the scan as a whole, if the next equal one needs no look at single files."""
@@ -219,6 +228,7 @@ class Refresh:
     # --- without a scan --------------------------------------------------------------------------------------
 
     def _taken_in_of(self, paths: Collection[str]) -> int:
+        self._more = len(paths) >= MANY
         with self._reader as reader:
             for some in _parts(paths):
                 stamps = {path: reader.stamp(path) for path in some}
@@ -226,6 +236,7 @@ class Refresh:
                     self._take_in(read, stamps)
                     if self._progress:
                         self._progress(len(read), len(paths))
+        self._end_of_many()
         return 0
 
     def _take_in(self, read: _Read, stamps: Mapping[str, Stamp | None]) -> None:
@@ -240,7 +251,7 @@ class Refresh:
             elif data is not None and not before[5] and self._reader.is_settled(stamp):
                 settled.append((path, *before[:5]))  # it was hashed again, and need not be any more
         if rows:
-            with self._cache.manifest.changing_files():
+            with self._changing():
                 for path, row in rows.items():
                     self._put(path, row)
         if settled and self._cache.writable:

@@ -147,10 +147,11 @@ class Manifest:
         return int(str(self.get("generation") or 0))
 
     @contextmanager
-    def changing_files(self) -> Iterator[None]:
+    def changing_files(self, *, more: bool = False) -> Iterator[None]:
         """A transaction that changes `files`; at its end the lexical index follows, and what is to be embedded.
 
-        What the files were at the last scan is nothing to go by then.
+        What the files were at the last scan is nothing to go by then. `more`: many such transactions follow, and a
+        last one without it.
         """
         self._new_words.clear()
         self._sources.begin()
@@ -159,7 +160,7 @@ class Manifest:
             self.set("scan", b"")
             yield
             postings.add(self.db, self.analyzer, list(self._new_words.values()))
-            postings.tidy(self.db)
+            postings.tidy(self.db, anew=not more)
             self._sources.finish(self.db, SERVED)
 
     # --- files ---------------------------------------------------------------------------------------------
