@@ -123,25 +123,29 @@ def by_lease(home: Path, _: float) -> Figures:
 
 def edit(home: Path, _: float) -> Figures:
     """From the moment a file is saved to the end of a recall that finds it, cold and while somebody watches."""
-    with Mesh(home=home) as mesh:
-        cold = repeated(_edits(home, mesh, "cold"), EDITS)
+    cold = repeated(_edits(home, "cold", lambda asked: _asked_anew(home, asked)), EDITS)
     with watching(home), Mesh(home=home) as mesh:
         mesh.workspace.refresh()
-        return {"cold": cold, "watched": repeated(_edits(home, mesh, "watched"), EDITS), "unasked": unasked(home)}
+        watched = repeated(_edits(home, "watched", lambda asked: mesh.recall(asked, 1)), EDITS)
+        return {"cold": cold, "watched": watched, "unasked": unasked(home)}
 
 
-def _edits(home: Path, mesh: Mesh, word: str) -> Any:
-    numbers = iter(range(10_000))
-    files = files_of(home)
+def _edits(home: Path, word: str, ask: Callable[[str], Any]) -> Callable[[], None]:
+    files = iter(files_of(home))
 
     def one() -> None:
-        number = next(numbers)
-        with files[number].open("a") as file:
-            file.write(f"{word}edit{number}\n")
-        (row,) = mesh.recall(f"{word}edit{number}", 1)
-        assert f"{word}edit{number}" in row["content"]
+        path = next(files)
+        with path.open("a") as file:
+            file.write(f"{word}{path.stem}\n")
+        (row,) = ask(f"{word}{path.stem}")
+        assert f"{word}{path.stem}" in row["content"]
 
     return one
+
+
+def _asked_anew(home: Path, asked: str) -> Any:
+    with Mesh(home=home) as mesh:
+        return mesh.recall(asked, 1)
 
 
 def unasked(home: Path) -> Figures:

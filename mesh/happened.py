@@ -49,14 +49,15 @@ class Told:
         if self._files is None:
             self._files = dict(_rows(manifest, None))
             return []
-        now = dict(_rows(manifest, changed))
-        paths = self._files.keys() | now.keys() if changed is None else set(changed)
-        before = {path: self._files[path] for path in paths if path in self._files}
-        for path in paths:
-            if path in now:
-                self._files[path] = now[path]
-            else:
-                self._files.pop(path, None)
+        gone = set(self._files if changed is None else changed)
+        before, now = dict[str, _Known](), dict[str, _Known]()
+        for path, known in _rows(manifest, changed):  # one at a time: all of them may be many
+            gone.discard(path)
+            if (old := self._files.get(path)) != known:
+                now[path] = self._files[path] = known
+                if old:
+                    before[path] = old
+        before |= {path: self._files.pop(path) for path in gone if path in self._files}
         return compare(before, now)
 
 
