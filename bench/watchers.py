@@ -56,8 +56,9 @@ def two_branches(home: Path) -> None:
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "main")
     git(folder, "checkout", "-q", "-b", "other")
-    for path, text in zip(files[1::2], texts(len(files[1::2]), seed=8), strict=True):
-        last = "\nlastofother" if path == files[len(files[1::2]) * 2 - 1] else ""
+    others = files[1::2]
+    for path, text in zip(others, texts(len(others), seed=8), strict=True):
+        last = "\nlastofother" if path == others[-1] else ""
         path.write_bytes(render(Memory(id=new_id(), content=f"Other: {text}{last}", agent="bench")))
     git(folder, "commit", "-q", "-a", "-m", "other")
     git(folder, "checkout", "-q", "main")
