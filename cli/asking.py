@@ -105,6 +105,8 @@ def _arithmetic(row: Row) -> str:
 def _print_receipt(receipt: Receipt, explain: bool) -> None:
     if receipt.unheld:
         note(f"no memory holds {one_line(_quoted(receipt.unheld))} word for word; these hold some of it")
+    if receipt.unindexed:
+        note(f"{counted(receipt.unindexed, 'file')} not looked at: another process is just indexing them. Ask again")
     if receipt.pending:
         note(f"{receipt.pending:,} memories are not embedded yet and were found by words only. Run: mesh reindex")
     if receipt.unreadable:

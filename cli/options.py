@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .output import FilesBar
+
 if TYPE_CHECKING:
     from mesh.api import Mesh
 
@@ -29,7 +31,9 @@ def opened(namespace: str | None, agent: str | None = None, *, must_exist: bool 
     """The namespace asked for. With `must_exist` a name that is nowhere is an error with a suggestion."""
     from mesh.api import Mesh
 
-    return Mesh(namespace=namespace, agent_id=agent, must_exist=must_exist)
+    mesh = Mesh(namespace=namespace, agent_id=agent, must_exist=must_exist)
+    mesh.workspace.freshness.progress = FilesBar()
+    return mesh
 
 
 def words_or_stdin(words: list[str] | None) -> str:

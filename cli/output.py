@@ -16,6 +16,7 @@ from mesh.settings import Settings
 
 Row = dict[str, Any]
 _STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MANY_FILES = 1000  # to be taken in by a refresh, before it gets a bar
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -117,9 +118,10 @@ def bytes_said(number: float) -> str:
 class Bar:
     """A progress bar on stderr, where stderr is a terminal; silent elsewhere. `total` None: only a count."""
 
-    def __init__(self, total: int | None, unit: str, clock: Callable[[], float]) -> None:
+    def __init__(self, total: int | None, unit: str, clock: Callable[[], float], began: float | None = None) -> None:
+        """`began`: by the clock, if the work began before."""
         self._total, self._unit, self._clock = total, unit, clock
-        self._done, self._began, self._shown = 0, clock(), False
+        self._done, self._began, self._shown = 0, clock() if began is None else began, False
 
     def advance(self, count: int) -> None:
         self._done += count
@@ -131,14 +133,40 @@ class Bar:
         if self._total:
             filled = round(24 * min(1.0, self._done / self._total))
             shown = f"\r{'█' * filled}{'░' * (24 - filled)} {self._done:,}/{self._total:,} {self._unit}"
-            if self._done:
-                shown += f"  {rate:.0f}/s  {max(0, self._total - self._done) / rate:.0f} s left "
+            shown += f"  {rate:.0f}/s  {_time_said((self._total - self._done) / rate)} left" if rate else ""
         print(f"{shown}\033[K", end="", file=sys.stderr, flush=True)
         self._shown = True
 
     def finish(self) -> None:
         if self._shown:
             print(file=sys.stderr)
+
+
+def _time_said(seconds: float) -> str:
+    """`40 s`, `12 min`, `2 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+class FilesBar:
+    """A bar while a refresh takes in many files; it is told of each batch, and of how many there are in all."""
+
+    def __init__(self) -> None:
+        self._began, self._done = time.monotonic(), 0
+        self._bar: Bar | None = None
+
+    def __call__(self, count: int, total: int) -> None:
+        if total < _MANY_FILES:
+            return
+        if self._bar is None:
+            self._bar = Bar(total, "files", time.monotonic, self._began)
+        self._bar.advance(count)
+        self._done += count
+        if self._done >= total:
+            self._bar.finish()
+            self._began, self._done, self._bar = time.monotonic(), 0, None
 
 
 class Bars:

@@ -42,6 +42,7 @@ def _counts(found: dict[str, Any]) -> str:
 
 _SAID = {
     "local_only": "of them local only",
+    "unindexed": "files not indexed yet (another process is at it)",
     "pending": "not embedded yet (mesh reindex)",
     "problems": "files with problems (mesh doctor)",
     "trash": "in the trash",
@@ -63,6 +64,7 @@ def reindex(
             mesh.workspace.cache.discard("it was asked for")
         mesh.workspace.refresh()
         bar = Bar(mesh.pending(), "memories", time.monotonic)
+        bar.advance(0)
         try:
             receipt = mesh.reindex(progress=bar.advance)
         finally:

@@ -40,34 +40,42 @@ class Freshness:
         self._slow_scans = 0
         self._ask_again_at = 0.0
         self._manifest: object = None  # that was made equal to the files last; it may be made anew
+        self.progress: Progress | None = None  # is told what `refresh` takes in
 
-    def refresh(self) -> tuple[int, Plan]:
-        """How many files there are, and what had changed."""
+    def refresh(self, *, patience_seconds: float | None = None) -> tuple[int, Plan]:
+        """How many files there are, and what had changed; `patience_seconds` as in `Refresh`."""
         settle(self._vault.home)
         try:
-            changed = self._known_changes()
+            changed, began = self._known_changes(), time.monotonic()
+            found = self.take_in(changed, self.progress, patience_seconds=patience_seconds)
             if changed is None:
-                began = time.monotonic()
-                found = self.take_in(None)
                 self._slow_scans += time.monotonic() - began > SLOW_SCAN_SECONDS
-                return found
-            return self.take_in(changed)
+            if found[1].left and self._watch:
+                self._watch.anything_may_have_changed()
+            return found
         except BaseException:
             if self._watch:
                 self._watch.anything_may_have_changed()
             raise
 
-    def take_in(self, changed: Collection[str] | None, progress: Progress | None = None) -> tuple[int, Plan]:
+    def take_in(
+        self,
+        changed: Collection[str] | None,
+        progress: Progress | None = None,
+        *,
+        patience_seconds: float | None = None,
+    ) -> tuple[int, Plan]:
         """The same for one who knows that nothing else changed; None: anything may have."""
-        refresh = Refresh(self._vault, self._namespace, self._cache, progress)
+        refresh = Refresh(self._vault, self._namespace, self._cache, progress, patience_seconds=patience_seconds)
         if changed is not None:
             refuse_missing_folders(self._vault, self._namespace, self._cache)
             paths = {*changed, *refresh.unsettled()}
             if len(paths) <= MOST_UNSETTLED + len(changed) and self._manifest is self._cache.manifest:
-                refresh.run_for(paths)
-                return self._cache.manifest.count_all(), Plan(changed=sorted(changed))
+                left = refresh.run_for(paths)
+                return self._cache.manifest.count_all(), Plan(changed=sorted(changed), left=left)
         found = refresh.run()
-        self._manifest = self._cache.manifest
+        if not found[1].left:
+            self._manifest = self._cache.manifest
         return found
 
     def watch(self) -> bool:

@@ -49,14 +49,15 @@ class Told:
         if self._files is None:
             self._files = dict(_rows(manifest, None))
             return []
-        now = dict(_rows(manifest, changed))
-        paths = self._files.keys() | now.keys() if changed is None else set(changed)
-        before = {path: self._files[path] for path in paths if path in self._files}
-        for path in paths:
-            if path in now:
-                self._files[path] = now[path]
-            else:
-                self._files.pop(path, None)
+        gone = set(self._files if changed is None else changed)
+        before, now = dict[str, _Known](), dict[str, _Known]()
+        for path, known in _rows(manifest, changed):  # one at a time: all of them may be many
+            gone.discard(path)
+            if (old := self._files.get(path)) != known:
+                now[path] = self._files[path] = known
+                if old:
+                    before[path] = old
+        before |= {path: self._files.pop(path) for path in gone if path in self._files}
         return compare(before, now)
 
 
@@ -68,8 +69,9 @@ def compare(before: dict[str, _Known], now: dict[str, _Known]) -> list[Happened]
     for path, known in now.items():
         if path in before and before[path].digest != known.digest:
             found.append(Happened("changed", known.id, path, None, known.title))
+    places = _places(gone)
     for path, known in came.items():
-        old = next((old for old, was in gone.items() if _is_same(was, known)), None)
+        old = next((old for key in _keys(known) for old in places.get(key, ()) if old in gone), None)
         if old is not None:
             del gone[old]
         found.append(Happened("added" if old is None else "moved", known.id, path, old, known.title))
@@ -77,8 +79,18 @@ def compare(before: dict[str, _Known], now: dict[str, _Known]) -> list[Happened]
     return sorted(found, key=lambda one: one.path)
 
 
-def _is_same(one: _Known, other: _Known) -> bool:
-    return (one.id is not None and one.id == other.id) or (one.digest is not None and one.digest == other.digest)
+def _places(files: dict[str, _Known]) -> dict[str | bytes, Iterator[str]]:
+    """The paths of the files that have an id or a digest, each to be taken once."""
+    found: dict[str | bytes, list[str]] = {}
+    for path, known in files.items():
+        for key in _keys(known):
+            found.setdefault(key, []).append(path)
+    return {key: iter(paths) for key, paths in found.items()}
+
+
+def _keys(known: _Known) -> list[str | bytes]:
+    """What two files share that are the same memory."""
+    return [key for key in (known.id, known.digest) if key is not None]
 
 
 def _rows(manifest: Manifest, paths: Collection[str] | None) -> Iterator[tuple[str, _Known]]:

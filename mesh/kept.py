@@ -159,7 +159,10 @@ class Kept:
         if changed is None:
             self._scanned_at = time.monotonic()
             self._rest_until = self._scanned_at + REST * (self._scanned_at - began)
-        return self._told.news(self.cache.manifest, changed) if self._told else []
+        found = self._told.news(self.cache.manifest, changed) if self._told else []
+        if changed is None:
+            self.cache.give_back()
+        return found
 
     def _look(self, changed: set[str] | None, progress: Progress | None) -> bool:
         settle(self.home)

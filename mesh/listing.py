@@ -21,14 +21,19 @@ def listed(
 def _listed(workspace: Workspace, filters: Filters, limit: int, offset: int) -> tuple[list[Memory], int]:
     workspace.refresh()
     where, values = filters.where()
-    db = workspace.cache.manifest.db
-    total = db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
-    paths = db.execute(
+    paths = workspace.cache.manifest.db.execute(
         f"SELECT path FROM files WHERE {where} ORDER BY coalesce(born, mtime_ns / 1e9) DESC, path LIMIT ? OFFSET ?",
         [*values, limit, offset],
     ).fetchall()
     found = [memory for (path,) in paths if (memory := read(workspace, path, filters))]
-    return found, int(total)
+    return found, count(workspace, filters)
+
+
+def count(workspace: Workspace, filters: Filters) -> int:
+    """How many memories there are, as of the last refresh."""
+    where, values = filters.where()
+    ask = f"SELECT count(*) FROM files WHERE {where}"
+    return int(workspace.cache.manifest.db.execute(ask, values).fetchone()[0])
 
 
 def read(workspace: Workspace, path: str, filters: Filters) -> Memory | None:

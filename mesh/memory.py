@@ -58,6 +58,7 @@ MIN_PREFIX = 4
 ID_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{3,63}\Z")
 
 _BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGITS = str.maketrans(_BASE32, "0123456789abcdefghijklmnopqrstuv")  # as int() takes them
 _MADE_ID = re.compile(rf"[0-7][{_BASE32}]{{15}}\Z")
 
 
@@ -164,11 +165,9 @@ def time_of_id(memory_id: str) -> datetime | None:
     """The moment in an id of Mesh's own making; None for any other id."""
     if not _MADE_ID.match(memory_id):
         return None
-    number = 0
-    for character in memory_id[:10]:
-        number = number << 5 | _BASE32.index(character)
+    milliseconds = int(memory_id[:10].translate(_DIGITS), 32)
     try:
-        return datetime.fromtimestamp(number / 1000, UTC)
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return None
 

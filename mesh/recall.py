@@ -13,7 +13,7 @@ from .index.filters import Filters
 from .index.question import Question
 from .memory import Memory
 from .reranking import TOP
-from .workspace import Receipt, Workspace
+from .workspace import INDEXING_SECONDS, Receipt, Workspace
 
 _MOST_WIDENED = 4_000  # candidates a side, where what is found says the same over and over
 
@@ -89,7 +89,7 @@ class _Asked(NamedTuple):
 
 
 def _answer(workspace: Workspace, asked: _Asked) -> Recalled:
-    scanned, done = workspace.refresh()
+    scanned, done = workspace.refresh(patience_seconds=INDEXING_SECONDS)
     pending = workspace.embed_now()
     with workspace.cache.manifest.reading():
         this = _Recall(workspace, asked)
@@ -99,7 +99,7 @@ def _answer(workspace: Workspace, asked: _Asked) -> Recalled:
             this = _Recall(workspace, asked._replace(question=replace(asked.question, phrases=())))
             hits, signals = this.hits()
         receipt = workspace.receipt(scanned, done, pending, local=asked.filters.local)
-        answered = bool(hits) and (pending > 0 or asked.floor > 0 or this.answered(signals))
+        answered = bool(hits) and (pending + done.left > 0 or asked.floor > 0 or this.answered(signals))
         return Recalled(asked.text, hits, replace(receipt, unheld=unheld), answered, signals)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+_AT_ONCE = 4096  # files whose stamps are written out at a time
+
 # What `stat` says of a file: size, mtime_ns, ctime_ns, inode. Two equal stamps are a hint that the bytes are equal,
-# see `plan.suspects`. A plain tuple, because 100,000 of them are made at a time.
+# see `plan.differing`. A plain tuple, because 100,000 of them are made at a time.
 Stamp = tuple[int, int, int, int]
 
 
@@ -20,21 +26,44 @@ class Snapshot:
     unreadable: dict[str, str] = field(default_factory=dict)  # what could not be listed or named, and why
     links: list[str] = field(default_factory=list)  # symbolic links, which are not followed
 
+    def digest(self) -> bytes:
+        """Of everything a scan saw: equal digests mean that no stamp changed."""
+        digest = hashlib.sha256(marshal.dumps(list(self.unreadable.items()), 2))
+        every = iter(self.files.items())
+        while some := list(islice(every, _AT_ONCE)):
+            digest.update(marshal.dumps(some, 2))
+        return digest.digest()
+
 
 def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
     """List `roots` and all folders below. A root that does not exist has no files; a link is never followed."""
     snapshot = Snapshot()
-    pending = [(str(home / root), root + "/") for root in roots if is_folder(home, root)]
+    pending = [root + "/" for root in roots if is_folder(home, root)]
     while pending:
-        folder, prefix = pending.pop()
+        prefix = pending.pop()
         try:
-            with os.scandir(folder) as entries:
+            with _listed(f"{home}/{prefix}") as entries:
                 _list(entries, prefix, snapshot, pending)
         except FileNotFoundError:
             continue  # it went away since its parent was listed
         except OSError as error:
             snapshot.unreadable[prefix] = error.strerror or str(error)
     return _nameable(snapshot)
+
+
+@contextmanager
+def _listed(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """The entries of a folder. Through a descriptor where that can be: their stamps then take a seventh less time."""
+    if os.scandir not in os.supports_fd:
+        with os.scandir(folder) as entries:
+            yield entries
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(fd) as entries:
+            yield entries
+    finally:
+        os.close(fd)
 
 
 def _nameable(snapshot: Snapshot) -> Snapshot:
@@ -59,7 +88,7 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pending: list[tuple[str, str]]) -> None:
+def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pending: list[str]) -> None:
     files = found.files
     for entry in entries:
         name = entry.name
@@ -74,7 +103,7 @@ def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pen
         elif entry.is_symlink():
             found.links.append(prefix + name)
         elif entry.is_dir(follow_symlinks=False):
-            pending.append((entry.path, f"{prefix}{name}/"))
+            pending.append(f"{prefix}{name}/")
 
 
 def is_folder(home: Path, path: str) -> bool:

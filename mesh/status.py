@@ -8,7 +8,7 @@ from typing import Any
 
 from . import lease
 from .index.filters import Filters
-from .listing import listed
+from .listing import count
 from .memory import iso
 from .vault import Vault
 from .workspace import Workspace
@@ -17,15 +17,18 @@ from .workspace import Workspace
 def status(workspace: Workspace) -> dict[str, Any]:
     """Counts and places, for a person. Also of a home or a namespace that does not exist yet."""
     vault, namespace = workspace.vault, workspace.namespace
-    receipt = workspace.refreshed(embed=False)
-    memories = listed(workspace, limit=0)[1]
+    with workspace.turn:
+        receipt = workspace.refreshed(embed=False, patience_seconds=0)
+        memories = count(workspace, Filters())
+        shared = count(workspace, Filters(local=False))
     return {
         "home": str(vault.home),
         "exists": vault.home.is_dir() and vault.exists(namespace),
         "namespaces": vault.namespaces(),
         "namespace": namespace,
         "memories": memories,
-        "local_only": memories - listed(workspace, filters=Filters(local=False), limit=0)[1],
+        "local_only": memories - shared,
+        "unindexed": receipt.unindexed,
         "pending": receipt.pending,
         "problems": receipt.problems,
         "trash": len(vault.trash(namespace).entries()),

@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("mesh")
 
 EMBEDDING_SECONDS = 0.5  # to wait for another process that embeds what is pending
+INDEXING_SECONDS = 1.0  # to wait, with an answer, for another process that takes in many files
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What an answer was made from. `pending`: memories found by words only, as they are not embedded yet.
 
-    `unheld`: phrases that no memory holds word for word, so that only their words counted.
+    `unindexed`: files that are not found yet, since another process is just taking them in. `unheld`: phrases that no
+    memory holds word for word, so that only their words counted.
     """
 
     scanned: int
@@ -60,6 +62,7 @@ class Receipt:
     git_head: str | None
     reranked: Reranked | None = None
     unheld: tuple[str, ...] = ()
+    unindexed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"unreadable": list(self.unreadable), "unheld": list(self.unheld)}
@@ -119,10 +122,15 @@ class Workspace:
 
     # --- freshness -------------------------------------------------------------------------------------------
 
-    def refreshed(self, *, embed: bool = True) -> Receipt:
+    def refreshed(self, *, embed: bool = True, patience_seconds: float | None = None) -> Receipt:
         """Make the cache equal the files, say what was found; with `embed`, embed what is pending if it is little."""
+
+        def refreshed() -> Receipt:
+            scanned, done = self.refresh(patience_seconds=patience_seconds)
+            return self.receipt(scanned, done, self.embed_now() if embed else self.pending())
+
         with self.turn:
-            return self.cache.run(lambda: self.receipt(*self.refresh(), self.embed_now() if embed else self.pending()))
+            return self.cache.run(refreshed)
 
     def reindexed(self, progress: Callable[[int], None] | None = None) -> Receipt:
         """The same, with all that is pending embedded. `progress` is told of each batch's memories."""
@@ -134,9 +142,13 @@ class Workspace:
         self.embed_all(progress)
         return self.receipt(scanned, done, self.pending())
 
-    def refresh(self) -> tuple[int, Plan]:
-        """Make the cache equal the files: how many there are, and what had changed."""
-        return self.cache.run(self.freshness.refresh)
+    def refresh(self, *, patience_seconds: float | None = None) -> tuple[int, Plan]:
+        """Make the cache equal the files: how many there are, and what had changed.
+
+        Where another process is just taking in many files, `patience_seconds` is how long to wait for it; what is
+        missing then is told. None: until it is done.
+        """
+        return self.cache.run(lambda: self.freshness.refresh(patience_seconds=patience_seconds))
 
     def watch(self) -> bool:
         """Learn of changes from the system from now on, instead of looking at every file; False where that fails."""
@@ -204,6 +216,7 @@ class Workspace:
             lexical_only=self._embedder is None,
             model=self._embedder.key if self._embedder else None,
             git_head=git.head(self.vault.home / self.namespace),
+            unindexed=done.left if local else 0,
         )
 
     # --- naming one memory -----------------------------------------------------------------------------------

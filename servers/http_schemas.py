@@ -83,6 +83,7 @@ SCHEMAS: dict[str, Schema] = {
         git_head={"type": ["string", "null"]},
         reranked=or_null(record(name=TEXT, passages=COUNT, milliseconds=COUNT)),
         unheld=WORDS | {"description": "Phrases that no memory holds word for word: only their words counted"},
+        unindexed=COUNT | {"description": "Files not found yet, as another process is just taking them in"},
     ),
     "Conflict": record(
         existing_memory_id=TEXT,

@@ -108,4 +108,5 @@ def how_found(results: Sequence[Row], receipt: Row) -> str:
     pending, unheld = receipt["pending"], receipt["unheld"]
     loosely = f" None holds {' and '.join(map(quoted, unheld))} word for word." if unheld else ""
     later = f" {pending:,} more are not embedded yet." if pending else ""
+    later += f" {receipt['unindexed']:,} more files are just being indexed: ask again." if receipt["unindexed"] else ""
     return f"Similarity, in this order: {near}.{loosely}{later}"

@@ -36,6 +36,7 @@ LAYERS = (
     {"index"},
     {
         "refresh",
+        "file_reader",
         "embed",
         "reembed",
         "current",

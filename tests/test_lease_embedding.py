@@ -110,7 +110,7 @@ def test_rows_that_were_hashed_again_are_settled(home):
     os.utime(home / "shared/otter.md", (1, 1))
     mesh.recall("otter")
     refresh = Refresh(mesh.workspace.vault, "shared", mesh.workspace.cache)
-    refresh._now_ns += 10**10
+    refresh._reader._now_ns += 10**10
     assert refresh.unsettled()
     refresh.run_for(refresh.unsettled())
     assert not refresh.unsettled()

@@ -596,9 +596,9 @@ class Interrupted(Refresh):
     def meanwhile(self):
         """What the other one does."""
 
-    def _act(self, todo, snapshot):
+    def _act(self, found, done):
         self.meanwhile()
-        super()._act(todo, snapshot)
+        super()._act(found, done)
 
 
 class LateVault(Vault):

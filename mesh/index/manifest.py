@@ -77,6 +77,7 @@ class Manifest:
         self.analyzer = Analyzer()
         self._new_words: dict[int, tuple[int, str, str]] = {}  # of this transaction: (file_id, content, about)
         self._sources = authors.Changes()
+        self._counted = (-1, 0)  # at which generation, how many files
 
     @classmethod
     def open(cls, path: Path) -> Manifest:
@@ -146,10 +147,11 @@ class Manifest:
         return int(str(self.get("generation") or 0))
 
     @contextmanager
-    def changing_files(self) -> Iterator[None]:
+    def changing_files(self, *, more: bool = False) -> Iterator[None]:
         """A transaction that changes `files`; at its end the lexical index follows, and what is to be embedded.
 
-        What the files were at the last scan is nothing to go by then.
+        What the files were at the last scan is nothing to go by then. `more`: many such transactions follow, and a
+        last one without it.
         """
         self._new_words.clear()
         self._sources.begin()
@@ -158,7 +160,7 @@ class Manifest:
             self.set("scan", b"")
             yield
             postings.add(self.db, self.analyzer, list(self._new_words.values()))
-            postings.tidy(self.db)
+            postings.tidy(self.db, anew=not more)
             self._sources.finish(self.db, SERVED)
 
     # --- files ---------------------------------------------------------------------------------------------
@@ -167,7 +169,9 @@ class Manifest:
         return int(self.db.execute("SELECT count(*) FROM files WHERE state = ?", (state,)).fetchone()[0])
 
     def count_all(self) -> int:
-        return int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+        if (generation := self.generation()) != self._counted[0]:
+            self._counted = generation, int(self.db.execute("SELECT count(*) FROM files").fetchone()[0])
+        return self._counted[1]
 
     def count_shared(self, local: str) -> int:
         """Those that neither lie below the folder `local` nor say that they are local: the few that do are counted."""

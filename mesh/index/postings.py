@@ -59,11 +59,14 @@ def drop(db: sqlite3.Connection, file_id: int) -> None:
     db.execute("INSERT INTO dropped (file_id) VALUES (?)", (file_id,))
 
 
-def tidy(db: sqlite3.Connection) -> None:
-    """Merge batches of about one size where there are many of them; write all anew when much has been dropped."""
+def tidy(db: sqlite3.Connection, *, anew: bool = True) -> None:
+    """Merge batches of about one size where there are many of them; write all anew when much has been dropped.
+
+    Without `anew` only the first: while most files are replaced, the second would be done again and again.
+    """
     sizes = dict(db.execute(f"SELECT batch, length(files) / {NUMBER} FROM batches ORDER BY batch").fetchall())
     dropped = int(db.execute("SELECT count(*) FROM dropped").fetchone()[0])
-    if dropped > max(FEW_DROPPED, MOST_DROPPED * sum(sizes.values())):
+    if anew and dropped > max(FEW_DROPPED, MOST_DROPPED * sum(sizes.values())):
         _merge(db, list(sizes))
         return
     while many := _alike(sizes):

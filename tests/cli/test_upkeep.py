@@ -49,12 +49,21 @@ def test_status_is_in_columns_on_a_terminal_as_well(run, terminal, write):
     assert terminal("status").plain == run("status").out
 
 
+def test_many_new_files_get_a_bar_whoever_takes_them_in(terminal, run, write, without_model):
+    """Also for a recall, on a terminal: how many, how fast, how long. A second question has nothing to take in."""
+    for number in range(1000):
+        write(f"{number}.md", f"Lamp {number} hangs over table {number % 7}\n")
+    shown = terminal("recall", "lamp 7").plain
+    assert re.search(r"█░* 500/1,000 files  \d+/s  \d+ s left", shown) and "█ 1,000/1,000 files" in shown
+    assert "/1,000 files" not in terminal("recall", "lamp 8").plain
+
+
 @pytest.mark.model
 def test_reindex_can_be_interrupted_and_goes_on_where_it_was(run, terminal, write):
     """Ctrl-C on a terminal exits with 130 in a line; what was embedded stays; a second run deals with the rest."""
     for number in range(MANY):
         write(f"{number}.md", f"Lamp {number} hangs over table {number % 7} in room {number % 31}\n")
-    session = terminal("reindex", type_after=[("memories", b"\x03")])
+    session = terminal("reindex", type_after=[("/s ", b"\x03")])  # the bar, after a batch
     assert session.code == 130
     assert session.plain.rstrip().endswith("mesh: interrupted")
     rest = run("status", "--json").json()["pending"]

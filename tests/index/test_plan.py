@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.index.plan import COARSE_TICK_NS, FINE_TICK_NS, Known, Plan, is_settled, plan, suspects
+from mesh.index.plan import COARSE_TICK_NS, FINE_TICK_NS, Known, Plan, Planning, differing, is_settled
 from mesh.scan import Snapshot
 
 SECOND = 1_000_000_000
@@ -18,11 +18,16 @@ def known(stamp=STAMP, digest=A, settled=True):
     return Known(stamp, settled, digest)
 
 
-def decide(files, before, disk, unreadable=()):
-    """A refresh over `files` (path -> stamp), with `disk` (path -> digest) read where a file is suspect."""
+def decide(files, before, disk, unreadable=(), at_once=99):
+    """A refresh over `files` (path -> stamp), `disk` (path -> digest) read where one is suspect, some at once."""
     snapshot = Snapshot(files=dict(files), unreadable=dict.fromkeys(unreadable, "no"))
-    looked_at = suspects(snapshot, before)
-    return plan(snapshot, before, {path: disk[path] for path in looked_at if path in disk}), looked_at
+    known, looked_at = differing(snapshot, before.items())
+    planning, done = Planning(snapshot, known), Plan()
+    for start in range(0, len(looked_at), at_once):
+        some = looked_at[start : start + at_once]
+        done.extend(planning.of(some, {path: disk[path] for path in some if path in disk}))
+    done.extend(planning.rest())
+    return done, looked_at
 
 
 def as_sets(done):
@@ -51,7 +56,7 @@ def as_sets(done):
 def test_a_file_is_read_again_unless_its_old_stamp_is_the_same(why, before, stamp, read):
     """Only a file whose settled stamp is exactly the known one, and which was read, is taken as unchanged."""
     snapshot = Snapshot(files={"ns/a.md": stamp})
-    assert suspects(snapshot, {"ns/a.md": before} if before else {}) == (["ns/a.md"] if read else []), why
+    assert differing(snapshot, [("ns/a.md", before)] if before else [])[1] == (["ns/a.md"] if read else []), why
 
 
 @pytest.mark.parametrize(
@@ -196,11 +201,12 @@ DIGESTS = st.sampled_from([A, B, C, None])
     st.dictionaries(PATHS, st.builds(Known, STAMPS, st.booleans(), DIGESTS)),
     st.dictionaries(PATHS, DIGESTS),
     st.sets(st.sampled_from(["n/s/", "n/s/t/"])),
+    st.integers(1, 9),
 )
-def test_a_plan_partitions_the_paths(files, before, disk, unreadable):
+def test_a_plan_partitions_the_paths(files, before, disk, unreadable, at_once):
     """Every path stands in one action at most, every action is justified, and what follows is the new truth."""
     files = {path: stamp for path, stamp in files.items() if not path.startswith(tuple(unreadable) or ("\0",))}
-    result, looked_at = decide(files, before, disk, unreadable)
+    result, looked_at = decide(files, before, disk, unreadable, at_once)
     olds, news = [old for old, _ in result.moved], [new for _, new in result.moved]
     stands = [
         *result.added, *result.changed, *result.gone, *result.unreadable, *result.restamped, *olds, *news,
