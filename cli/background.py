@@ -95,19 +95,19 @@ def status(home: Path) -> dict[str, Any] | None:
         os.close(fd)
 
 
-def run(home: Path) -> int:
-    """The process itself, until it is told to end. Returns its exit code."""
+def run(home: Path, idle_after_seconds: float = server_process.IDLE_AFTER_SECONDS) -> int:
+    """The process itself, until it is told to end, or nobody runs a command for so long. Returns its exit code."""
     try:
         with locked(home / _LOCK, timeout_seconds=1.0):
             _describe(home, ready=False)
-            _keep(home)
+            _keep(home, idle_after_seconds)
             _describe(home, ready=False)
     except LockTimeout:
         return 0  # another one was faster
     return 0
 
 
-def _keep(home: Path) -> None:
+def _keep(home: Path, idle_after_seconds: float) -> None:
     from mesh.keeper import Keeper
 
     from .warmth import Code
@@ -117,14 +117,17 @@ def _keep(home: Path) -> None:
         signal.signal(number, lambda *_: ended.set())
     with (
         Keeper(replace(Settings.from_environment(), home=home), program="mesh watch --background") as keeper,
-        _CommandServer(home) as server,
+        _CommandServer(home, idle_after_seconds) as server,
     ):
         keeper.ready.wait()
         server.wait()
         _describe(home, ready=True)
-        while keeper.alive and not ended.wait(_LOOK_SECONDS):
+        while keeper.alive and not ended.wait(min(_LOOK_SECONDS, idle_after_seconds)):
             if code.has_changed():
                 log.warning("another version of the program was installed, so this process ends")
+                break
+            if server.was_idle:
+                log.warning("nobody ran a command for %.0f hours, so this process ends", idle_after_seconds / 3600)
                 break
             server.begin_again()
 
@@ -132,8 +135,8 @@ def _keep(home: Path) -> None:
 class _CommandServer:
     """The command server, as long as the keeper runs. A process of its own: it forks, and so must have no threads."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, idle_after_seconds: float) -> None:
+        self._home, self._idle_after_seconds = home, idle_after_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> _CommandServer:
@@ -146,6 +149,11 @@ class _CommandServer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=1)
 
+    @property
+    def was_idle(self) -> bool:
+        """Whether it has ended because nobody asked it for so long."""
+        return self._process is not None and self._process.poll() == server_process.IDLE
+
     def begin_again(self) -> None:
         """Begin it, unless one runs. Without one commands are slower, and that is all."""
         code = self._process.poll() if self._process else 0
@@ -153,7 +161,7 @@ class _CommandServer:
             return
         if sys.platform == "linux" and server_process.status(self._home) is None:
             try:
-                self._process = server_process.begin(self._home)
+                self._process = server_process.begin(self._home, idle_after_seconds=self._idle_after_seconds)
             except MeshError as error:
                 log.warning("commands are not answered by a warm process: %s", error)
 
@@ -185,4 +193,4 @@ def _forget_the_last(home: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(format="mesh: %(message)s")
-    sys.exit(run(Path(sys.argv[1])))
+    sys.exit(run(Path(sys.argv[1]), *map(float, sys.argv[2:])))

@@ -28,7 +28,7 @@ from mesh.errors import LockTimeout, MeshError
 from mesh.locks import taken
 
 from . import warmth, wire
-from .server_process import LOCK
+from .server_process import IDLE, LOCK
 from .surroundings import Given
 from .worker import Program
 from .workers import Workers
@@ -40,6 +40,7 @@ SPARE_AFTER_SECONDS = 0.3
 MOST_WORKERS = 64
 REHEARSAL = Path(".cache") / "_rehearsal"
 _STARTER = 0  # standard input
+_IDLE = "nobody asked"
 _BACKLOG = 128
 _TRIES = 10
 
@@ -49,22 +50,26 @@ class CannotServe(MeshError):
 
 
 def main() -> None:
-    """What `server_process.begin` runs: the home, and after how many idle seconds to let go of the model."""
+    """What `server_process.begin` runs: the home, and after how many idle seconds to let go of the model, to end."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger(__package__)  # of this package alone: in a worker, others speak to the client
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        serve(Path(sys.argv[1]), cool_after_seconds=float(sys.argv[2]))
+        cool_after, idle_after = map(float, sys.argv[2:])
+        reason = serve(Path(sys.argv[1]), cool_after_seconds=cool_after, idle_after_seconds=idle_after)
+        sys.exit(IDLE if reason == _IDLE else 0)
     except LockTimeout:
         sys.exit("another process serves this home already")
     except (MeshError, OSError) as error:  # among others where no socket can be made in the home
         sys.exit(str(error))
 
 
-def serve(home: Path, *, cool_after_seconds: float) -> None:
-    """Serve until it is stopped, left alone, or out of date. Raises `LockTimeout` if another process serves, `OSError`.
+def serve(home: Path, *, cool_after_seconds: float, idle_after_seconds: float) -> str:
+    """Serve until it is stopped, idle, left alone, or out of date, and say which.
+
+    Raises `LockTimeout` if another process serves, `OSError`.
 
     To be called in a process of its own, without threads: `CannotServe`.
     """
@@ -79,7 +84,7 @@ def serve(home: Path, *, cool_after_seconds: float) -> None:
         _refuse_threads()
         with _listening(folder) as listening:
             os.pwrite(lock.fileno(), f"{os.getpid()}\n".encode(), 0)
-            Server(folder, program, listening, lock, cool_after_seconds).run()
+            return Server(folder, program, listening, lock, cool_after_seconds, idle_after_seconds).run()
 
 
 def _locked(path: Path) -> BinaryIO:
@@ -115,9 +120,16 @@ class Server:
     """One thread, one loop: take clients in, give them to workers, look after those."""
 
     def __init__(
-        self, folder: Path, program: Program, listening: socket.socket, lock: BinaryIO, cool_after_seconds: float
+        self,
+        folder: Path,
+        program: Program,
+        listening: socket.socket,
+        lock: BinaryIO,
+        cool_after_seconds: float,
+        idle_after_seconds: float,
     ) -> None:
-        self._path, self._lock, self._cool_after_seconds = folder / wire.SOCKET, lock, cool_after_seconds
+        self._path, self._lock = folder / wire.SOCKET, lock
+        self._cool_after_seconds, self._idle_after_seconds = cool_after_seconds, idle_after_seconds
         self._inode = self._path.lstat().st_ino
         self._listening: socket.socket | None = listening
         self._workers = Workers(program, self._let_go)
@@ -127,8 +139,8 @@ class Server:
         for end in (self._woken, self._waker):
             end.setblocking(False)
 
-    def run(self) -> None:
-        """Until there is nothing more to do."""
+    def run(self) -> str:
+        """Until there is nothing more to do; why it ended."""
         self._take_signals()
         log.info("serving, process %d", os.getpid())
         while self._listening or self._workers.clients:
@@ -139,6 +151,7 @@ class Server:
                 self._reason_to_stop = "the program's files are others now"
             self._look()
         log.info("ended")
+        return self._reason_to_stop
 
     def _is_busy(self) -> bool:
         """Whether a command has just begun: it, or the next of many, needs the processor more than a rehearsal does."""
@@ -172,7 +185,8 @@ class Server:
         clients = {client.fileno(): pid for pid, client in self._workers.clients.items()}
         for descriptor in clients:
             poll.register(descriptor, 0)
-        patience = SPARE_AFTER_SECONDS if self._workers.lacks_spare else min(LOOK_SECONDS, self._cool_after_seconds)
+        looks = min(LOOK_SECONDS, self._cool_after_seconds, self._idle_after_seconds)
+        patience = SPARE_AFTER_SECONDS if self._workers.lacks_spare else looks
         for descriptor, _ in poll.poll(patience * 1000):
             if descriptor in clients:
                 self._workers.end(clients[descriptor])
@@ -200,9 +214,12 @@ class Server:
         """Whether it is time to let go of the model, or to end."""
         if not self._is_found():
             self._reason_to_stop = "the socket is gone"
+        idle = 0.0 if self._workers.clients else time.monotonic() - self._used_at
+        if idle >= self._idle_after_seconds:
+            self._reason_to_stop = self._reason_to_stop or _IDLE
         if self._reason_to_stop:
             self._stop()
-        elif not self._workers.clients and time.monotonic() - self._used_at >= self._cool_after_seconds:
+        elif idle >= self._cool_after_seconds:
             self._workers.cool()
 
     def _is_found(self) -> bool:

@@ -17,6 +17,8 @@ from . import wire
 LOCK = "_serve.lock"  # no namespace's name begins with an underscore
 LOG = Path(".cache") / "_serve.log"
 COOL_AFTER_SECONDS = 600.0
+IDLE_AFTER_SECONDS = 12 * 3600.0
+IDLE = 3  # the exit code of a server that nobody asked for so long
 # Neither has the current folder among those where modules are looked for, as `python -c` would.
 _BEGIN = f"import sys; sys.path[0] = sys.argv.pop(1); from {__package__}.command_server import main; main()"
 _WATCH = f"import sys; sys.path[:] = filter(None, sys.path); from {__package__}.main import main; main()"
@@ -57,7 +59,9 @@ def _answers(home: Path) -> bool:
         connection.close()
 
 
-def begin(home: Path, *, cool_after_seconds: float = COOL_AFTER_SECONDS) -> subprocess.Popen[bytes]:
+def begin(
+    home: Path, *, cool_after_seconds: float = COOL_AFTER_SECONDS, idle_after_seconds: float = IDLE_AFTER_SECONDS
+) -> subprocess.Popen[bytes]:
     """The process, which has only just begun. It ends by itself if another serves this home, or if this process ends.
 
     It is in no folder that is used. Raises `MeshError`.
@@ -66,9 +70,10 @@ def begin(home: Path, *, cool_after_seconds: float = COOL_AFTER_SECONDS) -> subp
         (home / LOG).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     scripts = sys.path[0] if Path(sys.path[0]).is_absolute() else str(Path(sys.executable).parent)
+    patience = [str(cool_after_seconds), str(idle_after_seconds)]
     try:
         return subprocess.Popen(
-            [sys.executable, *options(), "-c", _BEGIN, scripts, str(home), str(cool_after_seconds)],
+            [sys.executable, *options(), "-c", _BEGIN, scripts, str(home), *patience],
             stdin=subprocess.PIPE,  # which is closed with this process
             stdout=subprocess.DEVNULL,
             stderr=log,

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from mesh_cli import server_process
 
 from mesh import lease
 from tests.cli.conftest import MESH
@@ -175,6 +176,14 @@ def test_one_that_was_killed_is_not_taken_for_a_running_one(vault, run):
         assert json.loads(run("watch", "--status", "--json").out)["background"]["pid"] != pid
     finally:
         run("watch", "--stop")
+
+
+def test_the_background_ends_when_nobody_runs_a_command_any_more(vault):
+    """It was started long ago, and forgotten. The twelve hours are a second here."""
+    process = subprocess.Popen([sys.executable, "-m", "mesh_cli.background", vault, "1"], stderr=subprocess.PIPE)
+    assert "nobody ran a command" in process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 0
+    assert holder(vault) is None and server_process.status(vault) is None
 
 
 def test_the_options_exclude_each_other(vault, run):
