@@ -16,6 +16,7 @@ from mesh.errors import (
     MeshError,
     ModelUnavailable,
     NotFound,
+    SecretFound,
     VaultUnavailable,
 )
 
@@ -29,6 +30,7 @@ STATUSES: dict[type[MeshError], int] = {
     AmbiguousId: 409,
     EditConflict: 409,
     MalformedMemory: 422,
+    SecretFound: 422,
     VaultUnavailable: 503,
     LockTimeout: 503,
     ModelUnavailable: 503,
