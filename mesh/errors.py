@@ -9,6 +9,9 @@
     ├── EditConflict          the file changed since it was read      (exit 1, HTTP 409)
     ├── MalformedMemory       a file's front matter cannot be edited  (exit 1, HTTP 422)
     ├── SecretFound           what is to be shared holds a secret     (exit 1, HTTP 422)
+    ├── GitFailed             git could not do it                     (exit 1, HTTP 503)
+    │   └── RemoteMoved       somebody else pushed in the meantime    (exit 1, HTTP 503)
+    ├── RemoteRefused         what a remote sent must not come in     (exit 1, HTTP 409)
     ├── VaultUnavailable      a folder is missing, read-only, full    (exit 1, HTTP 503)
     ├── LockTimeout           another process holds the lock          (exit 1, HTTP 503)
     └── ModelUnavailable      the weights are missing or damaged      (exit 1, HTTP 503)
@@ -126,6 +129,29 @@ class SecretFound(MeshError):
         """The remedy, in the words that a surface has for local_only and allow_secrets."""
         none = "it is none" if len(self.found) == 1 else "they are none"
         return f"Leave it out; or keep it on this machine ({keep}); or, if {none}, say so ({allow})"
+
+
+class GitFailed(MeshError):
+    """git could not do it; the cause is its own reason, in one line."""
+
+    code = "git_failed"
+
+
+class RemoteMoved(GitFailed):
+    """A push came too late: fetch, merge, and push again."""
+
+    code = "remote_moved"
+
+
+class RemoteRefused(MeshError):
+    """What a remote sent is not merged, any of it. `reasons`: one line each; nothing here was changed."""
+
+    code = "remote_refused"
+
+    def __init__(self, place: str, reasons: Sequence[str], remedy: str) -> None:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(f"nothing was merged: {reasons[0]}{more}", place=place, remedy=remedy)
+        self.reasons = tuple(reasons)
 
 
 class VaultUnavailable(MeshError):

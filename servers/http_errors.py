@@ -10,12 +10,14 @@ from pathlib import Path
 from mesh.errors import (
     AmbiguousId,
     EditConflict,
+    GitFailed,
     InvalidInput,
     LockTimeout,
     MalformedMemory,
     MeshError,
     ModelUnavailable,
     NotFound,
+    RemoteRefused,
     SecretFound,
     VaultUnavailable,
 )
@@ -31,6 +33,8 @@ STATUSES: dict[type[MeshError], int] = {
     EditConflict: 409,
     MalformedMemory: 422,
     SecretFound: 422,
+    GitFailed: 503,
+    RemoteRefused: 409,
     VaultUnavailable: 503,
     LockTimeout: 503,
     ModelUnavailable: 503,

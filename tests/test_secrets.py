@@ -174,7 +174,7 @@ RULES = [(plugin, rule) for plugin in library.plugins() for rule in plugin.denyl
 
 
 @pytest.mark.parametrize("number", range(len(RULES)))
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_rule_of_the_library_is_passed_over(number, data):
     """Whatever a rule matches, the look beforehand that spares the library's import sends on to it."""
