@@ -297,6 +297,7 @@ def _identifiers(maker: Maker) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "publishable key", lambda: "pk_" + "live_" + maker.of(ALNUM, 24)
     yield "wallet", lambda: "0x" + maker.of(HEX, 40)
     yield "ipfs", lambda: "Qm" + maker.of(ALNUM, 44)
+    yield "cache key", lambda: f"cache-key-{digest('md5')}"
     yield "css colours", lambda: f"#{maker.of(HEX, 6)}, #{maker.of(HEX, 6)} and #{maker.of(HEX, 6)}"
     yield "version", lambda: f"v{maker.random.randint(1, 9)}.{maker.random.randint(0, 40)}.0-rc.1+{digest('sha1')[:7]}"
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MOST_FOUND = 20  # are told of one text
 _ROUNDS = 10_000  # so that a fingerprint in a log is no quick way to a short password
+_PUNCTUATION = ".,;:!?()[]\"'`*"
 _SALT = b"mesh: a secret's name"
 
 
@@ -44,8 +45,12 @@ def fingerprint(secret: str) -> str:
 
 
 def may_hold(word: str) -> bool:
-    """Whether any part of a word can belong to a secret: every rule needs one such word, and most texts have none."""
-    return len(word) >= 12 or (len(word) >= 8 and any(map(str.isdigit, word)))
+    """Whether any part of a word can belong to a secret: every rule needs one such word, and many texts have none."""
+    if len(word) < 8 or any(map(str.isdigit, word)):
+        return len(word) >= 8
+    letters = word.strip(_PUNCTUATION).replace("/", "").replace("-", "")
+    plain = letters.islower() or (letters[1:].islower() and len(letters) < 16)
+    return len(word) >= 20 or (len(word) >= 12 and not (letters.isalpha() and plain))
 
 
 def _apart(text: str) -> Iterator[Candidate]:

@@ -41,7 +41,6 @@ _FORMS = {  # what a token begins with: its kind, and the rest of it
     "dapi": ("Databricks token", r"[0-9a-f]{32}(?:-\d)?"),
     "key-": ("Mailgun key", "[0-9a-f]{32}"),
     "sq0atp-": ("Square token", f"{_U}{{22}}"),
-    "EAAA": ("Square token", f"{_U}{{60}}"),
     "whsec_": ("webhook secret", "[0-9A-Za-z+/=]{32,}"),
     "lin_api_": ("Linear key", f"{_W}{{40}}"),
     "ntn_": ("Notion token", f"{_W}{{46}}"),
@@ -111,7 +110,7 @@ def candidates(text: str) -> Iterator[Candidate]:
 @cache
 def _form(prefix: str) -> tuple[str, re.Pattern[str]]:
     kind, rest = _FORMS[prefix]
-    return kind, re.compile(f"(?<![0-9A-Za-z]){re.escape(prefix)}{rest}(?![0-9A-Za-z])")
+    return kind, re.compile(f"(?<![0-9A-Za-z_-]){re.escape(prefix)}{rest}(?![0-9A-Za-z])")
 
 
 @cache

@@ -89,8 +89,16 @@ def _matches(line: str) -> Iterator[tuple[str, int, int]]:
         for rule in plugin.denylist:
             for match in rule.finditer(line):
                 group = _of_secret(match)
+                if _begins_in_a_word(line, match.start()):
+                    continue
                 if is_random(match[group]) and (is_valid is None or is_valid(match[group])):
                     yield plugin.secret_type, *match.span(group)
+
+
+def _begins_in_a_word(line: str, start: int) -> bool:
+    """Whether a match is the end of something longer: of a number, a digest, an encoded file."""
+    before = line[start - 1 : start]
+    return before.isascii() and before.isalnum() and line[start].isalnum()
 
 
 def _of_secret(match: re.Match[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from .candidate import Candidate
-from .plausible import MIN_TOKEN, is_password, is_token
+from .plausible import MIN_TOKEN, is_password, is_token, is_uuid
 
 _PASSWORDS = (
     r"pass(?:word|wd|phrase|wort)|pwd|kennwort|contraseña|senha|mot de passe|пароль|密码|密碼|パスワード|비밀번호"
@@ -25,7 +25,7 @@ _USER_HINTS = (" -u", "--user")
 # What makes it the name of something that is no secret: after the word, and before it.
 _OTHER_AFTER = (
     r"(?i)[_-]?(?:ids?|names?|paths?|files?|ur[li]s?|arns?|refs?|types?|lengths?|hash|digest|count|limit|ttl|expir\w*"
-    r"|enabled|policy|field|endpoint|rotation|version|managers?|store|provider|headers?|prefix|reset\w*|changed\w*|s)\Z"
+    r"|enabled|policy|field|endpoint|rotation|version|managers?|store|provider|headers?|prefix|source|verifier|reset\w*|changed\w*|s)\Z"
 )
 _OTHER_BEFORE = (
     r"(?i)(?<![a-z])(?:hash(?:ed)?|digest|public|encrypted|csrf|max|min|num|next|page|pagination|continuation"
@@ -71,6 +71,8 @@ def _named(pattern: re.Pattern[str], text: str, alone: bool) -> Iterator[Candida
 def _candidate(start: int, raw: str, name: str, *, alone: bool = False) -> Iterator[Candidate]:
     """The value without what surrounds it, if it may be what its name says."""
     value = raw.split(";")[0].rstrip(_TRAILING)
+    if raw.endswith(("...", "…")) or (name.lower() == "token" and is_uuid(value)):  # a UUID names a request, too
+        return
     if "&" in value and "=" in value:  # the next parameter of a URL
         value = value.split("&")[0]
     user, colon, rest = value.partition(":")
@@ -140,7 +142,7 @@ def _heading() -> re.Pattern[str]:
 @cache
 def _assigned() -> re.Pattern[str]:
     """A name, perhaps "for" something; a sign or "is"; a value."""
-    purpose = r"(?:[ \t](?:for|of|to|on|in|für|von|zu|de|pour)[ \t][^\n.:;=|]{1,40}?)?"
+    purpose = r"(?:[ \t](?:for|of|to|on|in|für|von|zu|de|pour)[ \t][^\n.:;=|()\[\]]{1,40}?)?"
     sign = rf"[{_QUOTES}\])]{{0,4}}[ \t]{{0,3}}(?::=|=>|={{1,3}}|[:：]|→|->|\bis[ \t]|\bwas[ \t]|\bist[ \t]|は)"
     opening = rf"[ \t{_QUOTES}(\[@]{{0,6}}(?:(?:bearer|basic|token)[ \t]+)?"
     return re.compile(rf"(?P<name>{_NAMES})[\w-]{{0,24}}?{purpose}{sign}{opening}{_VALUE}", re.IGNORECASE)

@@ -15,6 +15,7 @@ _PLACEHOLDER = (
 _PLAIN_PLACEHOLDER = r"(?i)example|placeholder|redacted|xxxxx|00000|\*\*\*|\.\.\.|…|[<>{}$]|your[_-]|12345678|abcdefgh"
 _REFERENCE = r"(?i)(?:op|vault|file|arn|env|ssm|secret|keyring|https?|ref|aws|gcp|kms)[:+]"
 _CODE = r"[\w\]]\(|\w\[|\A[a-z_]\w*(?:\??\.[A-Za-z_]\w*)+\Z|::|=>"
+_UUID = r"(?i)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 _NUMBERS = r"(?i)v?\d+(?:[.,:/-]\d+)*[a-z%]{0,4}\Z"
 _JOINED = r"[A-Za-z][-_./][A-Za-z]"
 _PIECES = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
@@ -47,6 +48,10 @@ def is_token(value: str, *, alone: bool = False) -> bool:
     return (digit or (lower and upper)) and (lower or upper) and _entropy(value) >= MIN_ENTROPY
 
 
+def is_uuid(value: str) -> bool:
+    return re.match(_UUID, value) is not None
+
+
 def is_password(value: str, *, alone: bool = False) -> bool:
     """What is likely to be a password where one is said to be; `alone` as above. One of plain words is not seen."""
     if len(value) < MIN_PASSWORD or _is_other(value) or not value.isascii():
@@ -65,12 +70,21 @@ def _classes(value: str) -> tuple[bool, bool, bool]:
 def _is_other(value: str) -> bool:
     """A placeholder, a reference to where the secret is, code, a number, a date, a version."""
     return bool(
-        is_placeholder(value) or re.match(_REFERENCE, value) or re.search(_CODE, value) or re.match(_NUMBERS, value)
+        is_placeholder(value)
+        or value.startswith("//")
+        or re.match(_REFERENCE, value)
+        or re.search(_CODE, value)
+        or re.match(_NUMBERS, value)
     )
 
 
 def is_worded(value: str) -> bool:
     """Whether it is words, perhaps with short numbers: `stripe-live-key-2026`, `/etc/ssl/server.key`, `OAuth2Proxy`."""
+    parts = re.split(r"[-_./]", value)
+    if len(parts) > 3 and all(
+        part.isalpha() and (part.islower() or part.istitle() or part.isupper()) for part in parts
+    ):
+        return True
     pieces = re.findall(_PIECES, value)
     letters = [piece for piece in pieces if not piece.isdigit()]
     if not letters or any(len(piece) > 4 for piece in pieces if piece.isdigit()):
