@@ -20,6 +20,7 @@ _HINTS = (
     *("pass", "pwd", "pw:", "pw=", "pw ", "kennwort", "contraseña", "senha", "пароль", "密码", "密碼", "パスワード"),
     *("비밀번호", "secret", "token", "credential", "bearer", "auth", "_pat", "key"),
 )
+_BESIDE_HINTS = ("--", "login", "bearer", "basic", "sshpass")
 _USER_HINTS = (" -u", "--user")
 
 # What makes it the name of something that is no secret: after the word, and before it.
@@ -42,8 +43,12 @@ def candidates(text: str) -> Iterator[Candidate]:
         return
     lowered = text.lower()
     if any(hint in lowered for hint in _HINTS):
-        for pattern, alone in ((_assigned(), False), (_beside(), False), (_next_to(), True), (_before(), True)):
-            yield from _named(pattern, text, alone)
+        yield from _named(_assigned(), text)
+        if any(hint in lowered for hint in _BESIDE_HINTS):
+            yield from _named(_beside(), text)
+        yield from _named(_next_to(), text, alone=True)
+        if not {"is", "was", "as"}.isdisjoint(lowered.split()):
+            yield from _named(_before(), text, alone=True)
         yield from _columns(text)
     if "://" in text and "@" in text:
         yield from _judged(_in_url(), text, "password in a URL")
@@ -56,7 +61,7 @@ def _may_be(word: str) -> bool:
     return any(map(str.isdigit, word)) or (len(word) >= MIN_TOKEN and not word.islower())
 
 
-def _named(pattern: re.Pattern[str], text: str, alone: bool) -> Iterator[Candidate]:
+def _named(pattern: re.Pattern[str], text: str, *, alone: bool = False) -> Iterator[Candidate]:
     for match in pattern.finditer(text):
         begins, ends = match.span("name")
         suffix = re.match(r"[\w-]*", text[ends : ends + 25])
