@@ -60,6 +60,18 @@ def test_what_is_local_only_may_be_a_secret(home, mesh):
     assert row["path"].startswith("_local/") and said(home, row).extra == {}
 
 
+def test_the_name_of_a_file_never_holds_a_secret(mesh):
+    """Names are printed, logged and listed, also those of what is local_only or allowed."""
+    name = refused(mesh.learn, NOTE.secret).fingerprints[0]
+    for row in (
+        mesh.learn(f"{NOTE.secret} opens the door", local_only=True),
+        mesh.learn("The lamp is lit", title=NOTE.secret, local_only=True),
+        mesh.learn(f"It is {NOTE.secret} now", allow_secrets=[name]),
+    ):
+        assert row["path"].rpartition("/")[2].startswith("memory--")
+    assert "the-lamp-is-lit" in mesh.learn("The lamp is lit")["path"]
+
+
 def test_an_allowed_one_is_stored_with_its_name(home, mesh):
     """In the front matter, where everybody who gets the memory sees it; a name that was not needed is not kept."""
     name = refused(mesh.learn, NOTE.text).fingerprints[0]
