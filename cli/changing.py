@@ -11,7 +11,7 @@ from mesh.errors import InvalidInput
 
 from .learning import run_editor
 from .looking import Name
-from .options import Json, Namespace, Yes, confirmed, opened, words_or_stdin
+from .options import AllowSecret, Json, Namespace, Yes, confirmed, opened, words_or_stdin
 from .output import about, first_line, note, one_line, print_json
 
 
@@ -41,16 +41,24 @@ def update(
     confidence: Annotated[float | None, typer.Option(metavar="0..1", help="How sure you are now.")] = None,
     ttl: Annotated[float | None, typer.Option(metavar="DAYS", help="Days from now until it no longer holds.")] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="Another title; '' drops it.")] = None,
+    allow_secret: AllowSecret = None,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
     """Change a memory in place. Only the lines that must change do; the old text goes to the trash."""
     text = words_or_stdin(content) if content else None
-    if text is None and all(value is None for value in (memory_type, tag, confidence, ttl, title)):
+    if text is None and all(value is None for value in (memory_type, tag, confidence, ttl, title, allow_secret)):
         raise InvalidInput("nothing is to be changed", place="update", remedy="Give a new text or an option")
     with opened(namespace) as mesh:
         row = mesh.update(
-            memory_id, text, memory_type=memory_type, confidence=confidence, tags=tag, ttl_days=ttl, title=title
+            memory_id,
+            text,
+            memory_type=memory_type,
+            confidence=confidence,
+            tags=tag,
+            ttl_days=ttl,
+            title=title,
+            allow_secrets=allow_secret,
         )
     if as_json:
         print_json(row)

@@ -12,7 +12,7 @@ import typer
 from mesh.errors import InvalidInput
 from mesh.settings import Settings
 
-from .options import Json, Namespace, opened, words_or_stdin
+from .options import AllowSecret, Json, Namespace, opened, words_or_stdin
 from .output import first_line, note, one_line, print_json
 
 
@@ -28,6 +28,7 @@ def learn(
         list[str] | None, typer.Option(metavar="ID", help="A memory that this one replaces; it goes to the trash.")
     ] = None,
     local_only: Annotated[bool, typer.Option("--local-only", help="Never let it leave this machine.")] = False,
+    allow_secret: AllowSecret = None,
     edit: Annotated[bool, typer.Option("--edit", "-e", help="Write it in your editor.")] = False,
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", metavar="NAME", help="The author. [default: MESH_AGENT_ID, agent]")
@@ -39,7 +40,8 @@ def learn(
 
     Types: fact, preference, context, result, instruction, process, decision, error, general. The very same text is
     not stored twice. A text that differs from another in a number, a name or a "not" is stored, and the other is
-    named, so that one of them can be superseded.
+    named, so that one of them can be superseded. What looks like a secret is refused unless it stays on this machine
+    or is allowed by its fingerprint.
     """
     text = _edited(" ".join(content or [])) if edit else words_or_stdin(content)
     with opened(namespace, agent, must_exist=False) as mesh:
@@ -53,6 +55,7 @@ def learn(
             supersedes=supersedes,
             title=title,
             source=source,
+            allow_secrets=allow_secret,
         )
         if as_json:
             print_json(learned)

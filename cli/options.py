@@ -24,6 +24,10 @@ Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only from then on: 2026-01-31, 3d, yesterday.")
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only from before then.")]
+AllowSecret = Annotated[
+    list[str] | None,
+    typer.Option("--allow-secret", metavar="FINGERPRINT", help="What looks like a secret and is none; repeat."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

@@ -14,7 +14,7 @@ import typer
 
 from mesh.errors import InvalidInput
 
-from .options import Json, Namespace, opened
+from .options import AllowSecret, Json, Namespace, opened
 from .output import Bars, counted, first_line, note, one_line, print_json
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Let those that differ give way; their old text goes to the trash.")
     ] = False,
+    allow_secret: AllowSecret = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", hidden=True)] = False,
     namespace: Annotated[
         str | None,
@@ -105,6 +106,7 @@ def import_(
             replace=replace or overwrite,
             progress=lambda done, count, total: bars("records" if done == "read" else "memories", count, total),
             told=_print_decision if dry_run and not as_json else None,
+            allow_secrets=allow_secret,
         )
     if result.broke_off and not result.outcomes and not result.errors:
         raise result.broke_off

@@ -60,7 +60,7 @@ def _answered_at_once(arguments: list[str], verb: str | None) -> bool:
 def _run(verb: str | None) -> int:
     import typer
 
-    from mesh.errors import MeshError
+    from mesh.errors import MeshError, SecretFound
 
     from .group import command, group
     from .output import note
@@ -77,6 +77,9 @@ def _run(verb: str | None) -> int:
             return command(verb).main(prog_name=f"mesh-{verb}", standalone_mode=False) or 0
         return group().main(prog_name="mesh", complete_var=COMPLETE_VARIABLE, standalone_mode=False) or 0
     except MeshError as error:
+        if isinstance(error, SecretFound):
+            allow = " ".join(f"--allow-secret {one}" for one in error.fingerprints)
+            error.remedy = error.remedied_by("mesh learn --local-only", allow)
         note(str(error))
         return error.exit_code
     except usage_error as error:  # type: ignore[misc]

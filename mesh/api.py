@@ -90,11 +90,13 @@ class Mesh:
         supersedes: str | Sequence[str] | None = None,
         title: str = "",
         source: str = "",
+        allow_secrets: Sequence[str] | None = None,
     ) -> Row:
         """Store a memory, durably, unless its very text is there.
 
         Gives `memory_id`, `status` ("stored", "stored_with_conflict", "deduplicated"), `path`, `conflict` (None, or
-        the memory that this one may be an update of) and `superseded`.
+        the memory that this one may be an update of) and `superseded`. Raises `SecretFound` for what looks like a
+        secret and is neither `local_only` nor named, by its fingerprint, among `allow_secrets`.
         """
         memory = new_memory(
             content,
@@ -108,7 +110,7 @@ class Mesh:
             title=title,
             source=source,
         )
-        return learned_row(learn(self.workspace, memory))
+        return learned_row(learn(self.workspace, memory, allow_secrets))
 
     # --- asking ----------------------------------------------------------------------------------------------
 
@@ -239,6 +241,7 @@ class Mesh:
         tags: Sequence[str] | None = None,
         ttl_days: float | None = None,
         title: str | None = None,
+        allow_secrets: Sequence[str] | None = None,
     ) -> Row:
         """Change a memory in its file, touching only the lines that must change; its old text goes to the trash."""
         changes: dict[str, Change] = {}
@@ -253,7 +256,8 @@ class Mesh:
         if (days := inputs.ttl_days(ttl_days)) is not None:
             changes["expires"] = iso(datetime.now(UTC) + timedelta(days=days))
         text = None if content is None else inputs.content(content)
-        return memory_row(change.update(self.workspace, memory_id, changes, text), datetime.now(UTC))
+        changed = change.update(self.workspace, memory_id, changes, text, allow_secrets=allow_secrets)
+        return memory_row(changed, datetime.now(UTC))
 
     def forget(self, memory_id: str) -> Row:
         """Move a memory to the trash, where it is kept for 30 days."""

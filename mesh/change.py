@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from . import codec
+from . import codec, secrets
 from .errors import EditConflict
 from .files import failures_reported, sha256
 from .front_matter.edit import Change
@@ -22,11 +22,13 @@ def update(
     base: tuple[str, bytes] | None = None,
     *,
     stamped: bool = True,
+    allow_secrets: Sequence[str] | None = None,
 ) -> Memory:
     """Change a memory's text or keys; its old text goes to the trash.
 
     `base`: the path and sha256 it was read with. `stamped`: whether `updated` becomes now.
-    Raises `EditConflict` if the file is no longer that, `MalformedMemory` if it cannot be edited safely.
+    Raises `EditConflict` if the file is no longer that, `MalformedMemory` if it cannot be edited safely, `SecretFound`
+    if a secret comes in that is not allowed (the file may hold others, which a person wrote there).
     """
     with workspace.turn:
         if base is None:
@@ -34,19 +36,30 @@ def update(
             path = memory.path
         else:
             path, digest = base
-        with workspace.vault.writing(workspace.namespace):
-            with failures_reported(path):
-                old = workspace.vault.bytes_of(path)
-            if sha256(old) != digest:
-                raise EditConflict(path)
-            new = codec.revise(old, path, changes, content)
-            if new != old:
-                if stamped:
-                    new = codec.revise(new, path, {"updated": iso(datetime.now(UTC))})
+        with failures_reported(path):
+            old = workspace.vault.bytes_of(path)
+        if sha256(old) != digest:
+            raise EditConflict(path)
+        new = _revised(old, path, changes, content, allow_secrets)
+        if new != old:
+            if stamped:
+                new = codec.revise(new, path, {"updated": iso(datetime.now(UTC))})
+            with workspace.vault.writing(workspace.namespace):
                 workspace.vault.rewrite(workspace.namespace, path, digest, new)
                 workspace.refresh_paths(path)
         workspace.embed_path(path)
         return codec.read(new, path)
+
+
+def _revised(
+    old: bytes, path: str, changes: Mapping[str, Change], content: str | None, allow_secrets: Sequence[str] | None
+) -> bytes:
+    new = codec.revise(old, path, changes, content)
+    if new == old and not allow_secrets:
+        return old
+    if names := secrets.needed(codec.read(new, path), allow_secrets, before=codec.read(old, path)):
+        return codec.revise(new, path, {secrets.ALLOW_KEY: names})
+    return new
 
 
 def forget(workspace: Workspace, name: str) -> Memory:

@@ -8,6 +8,10 @@
     ├── AmbiguousId           several memories have that prefix       (exit 1, HTTP 409)
     ├── EditConflict          the file changed since it was read      (exit 1, HTTP 409)
     ├── MalformedMemory       a file's front matter cannot be edited  (exit 1, HTTP 422)
+    ├── SecretFound           what is to be shared holds a secret     (exit 1, HTTP 422)
+    ├── GitFailed             git could not do it                     (exit 1, HTTP 503)
+    │   └── RemoteMoved       somebody else pushed in the meantime    (exit 1, HTTP 503)
+    ├── RemoteRefused         what a remote sent must not come in     (exit 1, HTTP 409)
     ├── VaultUnavailable      a folder is missing, read-only, full    (exit 1, HTTP 503)
     ├── LockTimeout           another process holds the lock          (exit 1, HTTP 503)
     └── ModelUnavailable      the weights are missing or damaged      (exit 1, HTTP 503)
@@ -104,6 +108,50 @@ class MalformedMemory(MeshError):
     def __init__(self, path: str, line: int, reason: str, remedy: str = "Correct the file in an editor") -> None:
         super().__init__(reason, place=f"{path}:{line}", remedy=remedy)
         self.path, self.line, self.reason = path, line, reason
+
+
+class SecretFound(MeshError):
+    """What is to be shared holds what looks like a secret. `found`: place, kind, excerpt and fingerprint of each.
+
+    None of them tells the secret.
+    """
+
+    code = "secret_found"
+
+    def __init__(self, found: Sequence[tuple[str, str, str, str]]) -> None:
+        place, kind, excerpt, _ = found[0]
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        super().__init__(f"it looks like a secret ({kind}: {excerpt}){more}", place=place)
+        self.found, self.fingerprints = tuple(found), tuple(one[3] for one in found)
+        self.remedy = self.remedied_by("local_only", f"allow_secrets: {', '.join(self.fingerprints)}")
+
+    def remedied_by(self, keep: str, allow: str) -> str:
+        """The remedy, in the words that a surface has for local_only and allow_secrets."""
+        none = "it is none" if len(self.found) == 1 else "they are none"
+        return f"Leave it out; or keep it on this machine ({keep}); or, if {none}, say so ({allow})"
+
+
+class GitFailed(MeshError):
+    """git could not do it; the cause is its own reason, in one line."""
+
+    code = "git_failed"
+
+
+class RemoteMoved(GitFailed):
+    """A push came too late: fetch, merge, and push again."""
+
+    code = "remote_moved"
+
+
+class RemoteRefused(MeshError):
+    """What a remote sent is not merged, any of it. `reasons`: one line each; nothing here was changed."""
+
+    code = "remote_refused"
+
+    def __init__(self, place: str, reasons: Sequence[str], remedy: str) -> None:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(f"nothing was merged: {reasons[0]}{more}", place=place, remedy=remedy)
+        self.reasons = tuple(reasons)
 
 
 class VaultUnavailable(MeshError):

@@ -118,20 +118,24 @@ def import_namespace(
     replace: bool = False,
     home: str | Path | None = None,
     progress: Progress | None = None,
+    allow_secrets: Sequence[str] | None = None,
 ) -> Row:
     """Take in the memories of a file or folder of any kind in docs/IMPORT.md. To import twice adds nothing.
 
     `target_namespace`: None for the one that the source names, else `MESH_NAMESPACE`. `replace`: a memory here that
-    differs gives way; its old text goes to the trash. Gives `namespace, imported, skipped, errors, present, same_text,
-    differs, replaced, local_only, dry_run, problems` (the first 100), and in a dry run `would_import`. Raises
-    `MeshError` also where the source breaks off; what came before is imported then.
+    differs gives way; its old text goes to the trash. `allow_secrets`: see `Mesh.learn`; what is refused as a secret is
+    a problem. Gives `namespace, imported, skipped, errors, present, same_text, differs, replaced, local_only, dry_run,
+    problems` (the first 100), and in a dry run `would_import`. Raises `MeshError` also where the source breaks off;
+    what came before is imported then.
     """
     from .portability.importing import import_source
     from .portability.reading import namespace_of
 
     source = Path(input_path).expanduser()
     with Mesh(target_namespace or namespace_of(source), home=home) as mesh:
-        result = import_source(mesh.workspace, source, dry_run=dry_run, replace=replace, progress=progress)
+        result = import_source(
+            mesh.workspace, source, dry_run=dry_run, replace=replace, progress=progress, allow_secrets=allow_secrets
+        )
     if result.broke_off:
         raise result.broke_off
     return result.as_dict()

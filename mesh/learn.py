@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from . import contrary, embed, inputs
+from . import contrary, embed, inputs, secrets
 from .errors import MeshError
 from .files import sha256
 from .index import authors
@@ -84,8 +84,13 @@ def new_memory(
     )
 
 
-def learn(workspace: Workspace, memory: Memory) -> Learned:
-    """Store `memory` unless its very text is there. What it supersedes goes to the trash."""
+def learn(workspace: Workspace, memory: Memory, allow_secrets: Sequence[str] | None = None) -> Learned:
+    """Store `memory` unless its very text is there. What it supersedes goes to the trash.
+
+    Raises `SecretFound` if it is to be shared and holds one whose fingerprint is not among `allow_secrets`.
+    """
+    if names := secrets.needed(memory, allow_secrets):
+        memory = replace(memory, extra={**memory.extra, secrets.ALLOW_KEY: names})
     with workspace.turn:
         workspace.prepare()
         memory, same, conflict = workspace.cache.run(lambda: _compared(workspace, memory))

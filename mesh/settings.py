@@ -67,3 +67,23 @@ def _hub_cache(env: Mapping[str, str], user: Path) -> Path:
     if "HF_HOME" in env:
         return Path(env["HF_HOME"]) / "hub"
     return Path(env.get("XDG_CACHE_HOME") or user / ".cache") / "huggingface" / "hub"
+
+
+_OF_GIT = (
+    "GIT_SSH",
+    "GIT_SSL_",
+    "GIT_HTTP_",
+    "GIT_PROXY_",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+)
+
+
+def git_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment that git is run in: the user's, so that their keys, proxies and helpers for passwords work.
+
+    Without the variables that would lead git to another repository, index or configuration, or make it run programs.
+    """
+    env = os.environ if environ is None else environ
+    return {name: value for name, value in env.items() if not name.startswith("GIT_") or name.startswith(_OF_GIT)}

@@ -149,7 +149,10 @@ def _is_namespace(name: str) -> bool:
 
 def file_names(memory: Memory) -> Iterator[str]:
     """Names for a new file of a memory, in the order to try: slug and 12 characters of the id, then more of it."""
-    beginning = slug(memory.title or memory.content)
+    from . import secrets
+
+    text = (memory.title or memory.content)[:1000]
+    beginning = slug("" if secrets.find(text) else text)  # names stand in lists, logs and answers
     for length in range(12, max(13, len(memory.id) + 1)):
         yield f"{beginning}--{memory.id[:length]}.md"
     yield _beside(f"{beginning}--{memory.id}.md", "copy")

@@ -10,12 +10,15 @@ from pathlib import Path
 from mesh.errors import (
     AmbiguousId,
     EditConflict,
+    GitFailed,
     InvalidInput,
     LockTimeout,
     MalformedMemory,
     MeshError,
     ModelUnavailable,
     NotFound,
+    RemoteRefused,
+    SecretFound,
     VaultUnavailable,
 )
 
@@ -29,6 +32,9 @@ STATUSES: dict[type[MeshError], int] = {
     AmbiguousId: 409,
     EditConflict: 409,
     MalformedMemory: 422,
+    SecretFound: 422,
+    GitFailed: 503,
+    RemoteRefused: 409,
     VaultUnavailable: 503,
     LockTimeout: 503,
     ModelUnavailable: 503,

@@ -75,12 +75,15 @@ _PARTS = {
 }
 _WHOLE_ID = _text("Its whole id, not only the beginning")
 
+_ALLOW_SECRETS = _words("If the user says so: fingerprints of what was refused as a secret and is none")
+
 LEARN = _arguments(
     "content",
     content=_text("One statement that is understood without this conversation", minLength=1),
     tags=_words("Words to find it by"),
     source=_text("Where it is from: a file, a link, a person"),
     supersedes=_words("Whole ids of the memories that it replaces; they go to the trash"),
+    allow_secrets=_ALLOW_SECRETS,
     **_PARTS,
 )
 LOCAL_ONLY = _truth("Keep it on this machine: never shared, synced or exported")
@@ -113,6 +116,7 @@ UPDATE = _arguments(
     memory_id=_WHOLE_ID,
     content=_text("The new text, all of it", minLength=1),
     tags=_words("The new tags, all of them"),
+    allow_secrets=_ALLOW_SECRETS,
     **_PARTS | {"memory_type": _text("Another type", enum=list(TYPES)), "confidence": _number("How sure it is", 0, 1)},
 )
 FORGET = _arguments("memory_id", memory_id=_WHOLE_ID)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mesh.api import Mesh
-from mesh.errors import AmbiguousId, InvalidInput, MeshError, UnknownMemory, UnknownNamespace
+from mesh.errors import AmbiguousId, InvalidInput, MeshError, SecretFound, UnknownMemory, UnknownNamespace
 
 from .answers import inspected, recalled
 from .mcp_answers import Row, cut, fitted, how_found, lean, lean_receipt, part, quoted, text_of, unanswered
@@ -42,6 +42,9 @@ def said(error: MeshError) -> str:
         remedy = "Find its id with mesh_recall or mesh_inspect"
     elif isinstance(error, UnknownNamespace) and "mesh learn" in remedy:
         remedy = "There is none yet; mesh_learn makes the one that it is given"
+    elif isinstance(error, SecretFound):
+        names = ", ".join(f'"{one}"' for one in error.fingerprints)
+        remedy = f"Leave it out and tell the user. Only if the user says that it is no secret: allow_secrets [{names}]"
     elif isinstance(error, AmbiguousId) and "/" in error.matches[0]:  # paths: not all of them may be told
         cause, remedy = "several files have this id", "A person can correct it: mesh doctor --fix ids"
     return " ".join(str(MeshError(cause, place=error.place, remedy=remedy)).split())

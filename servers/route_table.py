@@ -69,6 +69,11 @@ TTL_DAYS = Field(
 )
 LOCAL_ONLY = Field("local_only", _FLAG, "whether it must never leave this machine", False)
 SUPERSEDES = Field("supersedes", {"type": "array", "items": _ID, "maxItems": 32}, "ids of memories that it replaces")
+ALLOW_SECRETS = Field(
+    "allow_secrets",
+    {"type": "array", "items": {"type": "string", "maxLength": 64}, "maxItems": 32},
+    "fingerprints of what was refused as a secret and is none",
+)
 TITLE = Field("title", _WORD, "its title", "", check=lambda said: inputs.word(said, "title"))
 NEW_TITLE = Field("title", _WORD, "its new title; empty removes it", check=lambda said: inputs.word(said, "title"))
 SOURCE = Field("source", _WORD, "where it comes from", "", check=lambda said: inputs.word(said, "source"))
@@ -93,7 +98,20 @@ ROUTES = (
         "/learn",
         "Store a memory, unless its very text is there",
         "LearnAnswer",
-        (CONTENT, MEMORY_TYPE, CONFIDENCE, TAGS, TTL_DAYS, LOCAL_ONLY, SUPERSEDES, TITLE, SOURCE, NAMESPACE, AGENT_ID),
+        (
+            CONTENT,
+            MEMORY_TYPE,
+            CONFIDENCE,
+            TAGS,
+            TTL_DAYS,
+            LOCAL_ONLY,
+            SUPERSEDES,
+            TITLE,
+            SOURCE,
+            ALLOW_SECRETS,
+            NAMESPACE,
+            AGENT_ID,
+        ),
         names_memory=True,
     ),
     Route(
@@ -147,7 +165,7 @@ ROUTES = (
         "/update",
         "Change a memory in its file; its old text goes to the trash",
         "ChangeAnswer",
-        (MEMORY_ID, NEW_CONTENT, NEW_TYPE, NEW_CONFIDENCE, NEW_TAGS, TTL_DAYS, NEW_TITLE, NAMESPACE),
+        (MEMORY_ID, NEW_CONTENT, NEW_TYPE, NEW_CONFIDENCE, NEW_TAGS, TTL_DAYS, NEW_TITLE, ALLOW_SECRETS, NAMESPACE),
         names_memory=True,
     ),
     Route("forget", "POST", "/forget", "Move a memory to the trash", "ChangeAnswer", (MEMORY_ID, NAMESPACE), True),

@@ -32,7 +32,7 @@ LAYERS = (
         "sayings",
         "moments",
     },
-    {"vault", "trash", "moves", "bulk", "git", "embedding"},
+    {"vault", "trash", "moves", "bulk", "git", "secrets", "embedding"},
     {"index"},
     {
         "refresh",
@@ -71,7 +71,18 @@ LAYERS = (
     {"rows", "context", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
-HEAVY = {"numpy", "yaml", "torch", "mcp", "flask", "watchdog", "sentence_transformers", "transformers"}
+HEAVY = {
+    "numpy",
+    "yaml",
+    "torch",
+    "mcp",
+    "flask",
+    "watchdog",
+    "sentence_transformers",
+    "transformers",
+    "detect_secrets",
+    "requests",
+}
 IMPORTED_ONLY_WHEN_NEEDED = {
     "mesh.embedding.bert": {"numpy"},  # by minilm, inside the function that loads the model
     "mesh_servers.http_app": {"flask"},  # by http_server, once its sockets listen

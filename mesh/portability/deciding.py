@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from .. import codec
+from .. import codec, secrets
 from ..errors import InvalidInput, MalformedMemory
 from ..front_matter.edit import Change
 from ..memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, derived_id, iso, normalised
@@ -53,6 +53,12 @@ def wanted(record: Record, namespace: str, kind: str) -> Wanted:
         final = codec.read(data, path)
     folder, name = _place(record.name)
     return Wanted(record.place, final, data, folder, name, record.data is not None)
+
+
+def allowing(one: Wanted, names: list[str]) -> Wanted:
+    """The same, with these fingerprints in its front matter as no secrets."""
+    data = codec.revise(one.data, one.memory.path, {secrets.ALLOW_KEY: names})
+    return replace(one, memory=codec.read(data, one.memory.path), data=data)
 
 
 def decide(one: Wanted, *, here: Memory | None, same_text: bool, seen: bool, replace: bool = False) -> Outcome:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from .. import bulk
-from ..errors import EditConflict, MeshError
+from .. import bulk, secrets
+from ..errors import EditConflict, MeshError, SecretFound
 from ..files import failures_reported, sha256
 from ..index.manifest import SERVED, Manifest
 from ..memory import Memory, Problem
 from ..vault import file_names, roots
 from ..workspace import Workspace
-from .deciding import Outcome, Wanted, decide, replacement, wanted
+from .deciding import Outcome, Wanted, allowing, decide, replacement, wanted
 from .imported import Imported
 from .reading import reader_for
 from .record import Record
@@ -48,12 +48,20 @@ def import_source(
     replace: bool = False,
     progress: Progress | None = None,
     told: Told | None = None,
+    allow_secrets: Sequence[str] | None = None,
 ) -> Imported:
     """Import a file or a folder of any kind that Mesh can read. Raises `MeshError` if it is none."""
     reader = reader_for(source)
     kind = reader.__module__.rpartition(".")[2].replace("peer_sqlite", "mesh_json")  # one program, the same ids
     return import_records(
-        workspace, reader(source), kind=kind, dry_run=dry_run, replace=replace, progress=progress, told=told
+        workspace,
+        reader(source),
+        kind=kind,
+        dry_run=dry_run,
+        replace=replace,
+        progress=progress,
+        told=told,
+        allow_secrets=allow_secrets,
     )
 
 
@@ -66,14 +74,16 @@ def import_records(
     replace: bool = False,
     progress: Progress | None = None,
     told: Told | None = None,
+    allow_secrets: Sequence[str] | None = None,
 ) -> Imported:
     """Take in records that come from a source of some `kind`.
 
     What is here already stays as it is, unless `replace`: then its old text goes to the trash. `told` hears of each
-    decision. Raises `MeshError` if the vault cannot be written; what was imported before stays.
+    decision. A record to be shared that holds a secret is a problem, unless its fingerprint is in `allow_secrets`.
+    Raises `MeshError` if the vault cannot be written; what was imported before stays.
     """
     with closing(Seen()) as seen:
-        work = _Import(workspace, kind, Imported(workspace.namespace, dry_run), replace, told, seen)
+        work = _Import(workspace, kind, Imported(workspace.namespace, dry_run), replace, told, seen, allow_secrets)
         for batch in work.batches(records):
             work.carry_out(batch)
             if progress:
@@ -97,8 +107,16 @@ class _Import:
     """One import: what it has met so far, and what became of it."""
 
     def __init__(
-        self, workspace: Workspace, kind: str, result: Imported, replace: bool, told: Told | None, seen: Seen
+        self,
+        workspace: Workspace,
+        kind: str,
+        result: Imported,
+        replace: bool,
+        told: Told | None,
+        seen: Seen,
+        allow_secrets: Sequence[str] | None,
     ) -> None:
+        self._allow_secrets = allow_secrets
         self._workspace, self._kind, self._replace, self._told = workspace, kind, replace, told
         self.result, self._seen = result, seen
         self._manifest: Manifest | None = None  # the one that was made equal to the files
@@ -132,10 +150,14 @@ class _Import:
     def _wanted(self, record: Record) -> Wanted | None:
         try:
             one = wanted(record, self._workspace.namespace, self._kind)
+            names = secrets.needed(one.memory, self._allow_secrets)
+        except SecretFound as error:
+            self.result.note(Problem(record.place, 0, "secret", f"{error.place}: {error.cause}", error.remedy))
+            return None
         except MeshError as error:
             self.result.note(Problem(record.place, 0, "", error.cause, error.remedy))
             return None
-        return one
+        return allowing(one, names) if names else one
 
     # --- under the lock: decided and written -----------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""git, as far as Mesh needs it."""
+"""What is checked out, without running git: for receipts, which every recall has."""
 
 from __future__ import annotations
 

@@ -1,0 +1,225 @@
+"""The repository of a namespace: commits of given files, made from bytes and not from what lies in a folder.
+
+Nothing is ever added by looking for it: whoever commits names each path and hands over its bytes. Trees are made in an
+index of their own, off the work tree; a branch moves only from where it was seen to be.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import GitFailed
+from . import names
+from .objects import Blobs, Entry, entries
+from .running import Git
+
+FILE = "100644"
+_UNDER_WAY = {
+    "index.lock": "a git command",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisect",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+}
+# Settings of one repository that make git run programs or lead it elsewhere.
+_RUNS_PROGRAMS = re.compile(
+    r"core\.(?:fsmonitor|hookspath|sshcommand|gitproxy|editor|pager|askpass|alternaterefscommand|worktree)"
+    r"|include(?:if)?\..*|filter\..*|diff\..*\.(?:command|textconv)|diff\.external|merge\..*\.driver|credential\..*"
+    r"|remote\..*\.(?:uploadpack|receivepack|vcs|proxy)|url\..*|protocol\..*|uploadpack\..*|gpg\..*|alias\..*|pager\..*"
+    r"|submodule\..*|http\..*|extensions\.(?:worktreeconfig|partialclone)|sequence\.editor|.*\.promisor"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who wrote or committed something, as git keeps it."""
+
+    name: str
+    email: str
+
+    def variables(self, role: str, when: datetime) -> dict[str, str]:
+        """For `role` AUTHOR or COMMITTER."""
+        plain = {"NAME": _plain(self.name) or "unknown", "EMAIL": _plain(self.email) or "unknown"}
+        return {f"GIT_{role}_{key}": value for key, value in plain.items()} | {
+            f"GIT_{role}_DATE": f"{int(when.timestamp())} +0000"
+        }
+
+
+class Repository:
+    """A repository whose work tree is a folder. Open one with `create` or `open`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git = Git(folder / ".git", folder)
+
+    @classmethod
+    def create(cls, folder: Path, branch: str = "main") -> Repository:
+        """A new one, without anything from templates. Raises `GitFailed` if there is one: it is not taken over."""
+        if os.path.lexists(folder / ".git"):
+            raise GitFailed(
+                "there is a .git already, which Mesh has not made", place=str(folder), remedy="Move it away"
+            )
+        made = cls(folder)
+        made.git.run("init", "--quiet", "--template=", f"--initial-branch={branch}", env={"GIT_WORK_TREE": str(folder)})
+        return made
+
+    @classmethod
+    def open(cls, folder: Path, *, own: Sequence[str] = (), trusted: bool = False) -> Repository:
+        """The one that is there. Raises `GitFailed` if it is not a plain one, or its settings run programs.
+
+        `own`: settings that Mesh made. `trusted`: whether a person said that all of them are theirs.
+        """
+        place = folder / ".git"
+        if place.is_symlink() or not place.is_dir():
+            what = "no repository" if not os.path.lexists(place) else "a .git that leads elsewhere"
+            raise GitFailed(f"there is {what}", place=str(folder), remedy="Share it first, or use a plain clone")
+        found = cls(folder)
+        foreign = (
+            [] if trusted else [name for name in found.settings() if name not in own and _RUNS_PROGRAMS.fullmatch(name)]
+        )
+        if foreign:
+            raise GitFailed(
+                f"its own settings may run programs or lead elsewhere ({', '.join(foreign[:5])})",
+                place=str(place / "config"),
+                remedy="Look at them; remove what is not yours, or move it to your own configuration",
+            )
+        return found
+
+    def settings(self) -> list[str]:
+        """The names of the settings that are this repository's own, in lower case."""
+        said = self.git.run("config", "--local", "--no-includes", "--list", "--name-only", "-z")
+        return [name.decode("utf-8", "replace").lower() for name in said.split(b"\0")[:-1]]
+
+    def under_way(self) -> str:
+        """What git is doing here just now, or a person has begun with it: "a merge"; "" for nothing."""
+        return next((what for name, what in _UNDER_WAY.items() if (self.git.git_dir / name).exists()), "")
+
+    # --- names and history -----------------------------------------------------------------------------------
+
+    def branch(self) -> str:
+        """The branch that is checked out. Raises `GitFailed` if none is."""
+        return self.git.run("symbolic-ref", "--short", "HEAD").decode().strip()
+
+    def commit_of(self, name: str) -> str | None:
+        """The commit that a name stands for."""
+        said = self.git.run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accepted=(0, 1, 128)
+        )
+        return said.decode().strip() or None
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        return self.git.run("rev-list", "--max-count=1", older, f"^{newer}", "--") == b""
+
+    def merge_bases(self, one: str, other: str) -> list[str]:
+        """The best common ancestors; none for two histories that have nothing in common."""
+        return self.git.run("merge-base", "--all", one, other, accepted=(0, 1)).decode().split()
+
+    def entries(self, commit: str) -> Iterator[Entry]:
+        return entries(self.git, commit)
+
+    def blobs(self) -> Blobs:
+        """A context manager that reads blobs."""
+        return Blobs(self.git)
+
+    # --- commits ---------------------------------------------------------------------------------------------
+
+    def write_blobs(self, texts: Sequence[bytes]) -> list[str]:
+        """Put bytes into the repository, all of them by one process, unchanged by any filter; their ids."""
+        if not texts:
+            return []
+        commands = [
+            b"blob\nmark :%d\ndata %d\n%s\nget-mark :%d\n" % (n, len(text), text, n) for n, text in enumerate(texts, 1)
+        ]
+        said = self.git.run("fast-import", "--quiet", "--done", given=b"".join(commands) + b"done\n")
+        ids = said.decode("ascii").split()
+        if len(ids) != len(texts):
+            raise GitFailed("git did not take all of the blobs", place=str(self.git.git_dir))
+        return ids
+
+    def tree(self, base: str | None, changes: Mapping[str, str | None]) -> str:
+        """The tree of a commit or tree with some paths set to blobs, or, for None, removed; off the work tree."""
+        for path in changes:
+            if why := names.impossible(path.encode("utf-8", "surrogateescape")):
+                raise GitFailed(why, place=path)  # git itself would only leave it out
+        with self._own_index() as env:
+            if base:
+                self.git.run("read-tree", base, env=env)
+            self.git.run(
+                "update-index", "-z", "--index-info", given=_index_info(changes, len(base or "") or 40), env=env
+            )
+            return self.git.run("write-tree", env=env).decode().strip()
+
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, *, author: Person, committer: Person, when: datetime
+    ) -> str:
+        """A commit of a tree, on no branch yet."""
+        env = author.variables("AUTHOR", when) | committer.variables("COMMITTER", when)
+        above = [part for parent in parents for part in ("-p", parent)]
+        text = message.replace("\0", "").encode("utf-8", "replace")
+        return self.git.run("commit-tree", tree, *above, "-F", "-", given=text, env=env).decode().strip()
+
+    def move(self, branch: str, new: str, old: str | None) -> None:
+        """Let a branch be `new`, if it is still `old` (None: if there is none). Raises `GitFailed`."""
+        self.git.run("update-ref", "-m", "mesh", f"refs/heads/{branch}", new, old or "")
+
+    def commit(
+        self, files: Mapping[str, bytes | None], message: str, *, author: Person, committer: Person, when: datetime
+    ) -> str | None:
+        """Commit these files, and nothing else, to the branch that is checked out; None if that changes nothing.
+
+        The index follows for these paths, so that to people who use git here they are neither staged nor changed.
+        """
+        branch = self.branch()
+        old = self.commit_of(f"refs/heads/{branch}")
+        written = dict(
+            zip((path for path, data in files.items() if data is not None), self._written(files), strict=True)
+        )
+        changes = {path: written.get(path) for path in files}
+        tree = self.tree(old, changes)
+        if old and tree == self.git.run("rev-parse", f"{old}^{{tree}}").decode().strip():
+            return None
+        new = self.commit_tree(tree, [old] if old else [], message, author=author, committer=committer, when=when)
+        self.move(branch, new, old)
+        self.follow(changes)
+        return new
+
+    def _written(self, files: Mapping[str, bytes | None]) -> list[str]:
+        return self.write_blobs([data for data in files.values() if data is not None])
+
+    def follow(self, changes: Mapping[str, str | None]) -> None:
+        """Let the index have these blobs. Raises `GitFailed` while another git holds it."""
+        length = len(self.commit_of("HEAD") or "") or 40
+        self.git.run("update-index", "-z", "--index-info", given=_index_info(changes, length))
+
+    @contextmanager
+    def _own_index(self) -> Iterator[dict[str, str]]:
+        path = self.git.git_dir / f"mesh-index-{secrets.token_hex(8)}"
+        try:
+            yield {"GIT_INDEX_FILE": str(path)}
+        finally:
+            path.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Raise `GitFailed` if anything in the repository is damaged."""
+        self.git.run("fsck", "--full", "--strict", "--no-dangling", "--no-progress")
+
+
+def _index_info(changes: Mapping[str, str | None], length: int = 40) -> bytes:
+    """What `update-index -z --index-info` reads; `length`: of an id, where none of the changes has one."""
+    nothing = "0" * next((len(blob) for blob in changes.values() if blob), length)
+    lines = [f"{FILE if blob else '0'} {blob or nothing}\t{path}\0" for path, blob in changes.items()]
+    return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _plain(text: str) -> str:
+    """Without what would end a name or an address in a commit."""
+    return "".join(c for c in text if c.isprintable() and c not in "<>").strip()
