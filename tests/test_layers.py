@@ -22,6 +22,8 @@ LAYERS = (
         "scan",
         "front_matter",
         "codec",
+        "line_merge",
+        "field_merge",
         "inputs",
         "ranking",
         "contrary",
@@ -31,7 +33,7 @@ LAYERS = (
         "sayings",
         "moments",
     },
-    {"vault", "trash", "moves", "bulk", "git", "embedding"},
+    {"vault", "trash", "moves", "bulk", "git", "embedding", "merge", "rivals", "placing", "items", "merging"},
     {"index"},
     {
         "refresh",
