@@ -18,7 +18,7 @@ from versions import LINES, texts, three_versions
 
 from mesh import codec, line_merge
 from mesh.memory import iso
-from mesh.merge import marked, merge, sides
+from mesh.merge import marked, merge, sides, version
 from mesh.rivals import conflicts, rival, rival_of, settled
 
 EXAMPLES = int(os.environ.get("MESH_MERGES", "60"))
@@ -210,12 +210,10 @@ def test_every_line_that_a_side_wrote_is_in_the_memory_or_its_rival(versions):
     for side in (ours, theirs):
         if side == base or side in vars_of(result):
             continue
-        new = codec.read(side, "")
-        old = codec.read(base, "") if base is not None else new
-        assert {*new.content.split("\n")} - {*old.content.split("\n")} <= {
-            *there.decode().replace("\r", "").split("\n")
-        }
-        assert {*new.tags} - {*old.tags} <= {*codec.read(result.data, "").tags}
+        new, old = codec.read(side, ""), version(base)
+        lines, tags = ({*old.memory.content.split("\n")}, {*old.memory.tags}) if old else (set(), set())
+        assert {*new.content.split("\n")} - lines <= {*there.decode().replace("\r", "").split("\n")}
+        assert {*new.tags} - tags <= {*codec.read(result.data, "").tags}
 
 
 KEYS = {

@@ -103,6 +103,12 @@ CASES = {
         {"a.md": b"x\n"}, {"a.md": b"---\nid: aaaa1111\n---\nx\n"}, {"a.md": b"y\n"},
         {"a.md": b"---\nid: aaaa1111\n---\ny\n"},
     ),
+    "without an id, its name reused for one with an id": (
+        {"a.md": b"x\ny\n"}, {"a.md": B, "c.md": b"x\ny\n"}, {"a.md": b"x\nz\n"}, {"a.md": B, "c.md": b"x\nz\n"},
+    ),
+    "without an id, its name reused for another without": (
+        {"a.md": b"x\ny\n"}, {"a.md": b"w", "c.md": b"x\ny\n"}, {"a.md": b"x\nz\n"}, {"a.md": b"w", "c.md": b"x\nz\n"},
+    ),
     "one id in two files": (
         {"a.md": A}, {"a.md": A, "b.md": A2}, {"a.md": A3}, {"a.md": A3, "b.md": A2},
     ),
@@ -135,6 +141,7 @@ def test_what_a_rival_has_become_since_is_not_made_again():
     path = next(path for path in both if "rival" in path)
     edited = {**both, path: both[path].replace(b"---\nE", b"---\nNow: E").replace(b"---\nU", b"---\nNow: U")}
     assert edited != both and tree_of(both, edited, {**both, "b.md": B}) == {**edited, "b.md": B}
+    assert tree_of({"a.md": A}, edited, {"a.md": max(A2, A3)}) == edited
 
 
 def test_a_file_that_cannot_be_read_is_taken_as_it_is_and_said():
