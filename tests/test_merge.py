@@ -12,7 +12,7 @@ import sys
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from versions import LINES, texts, three_versions
 
@@ -187,8 +187,12 @@ def test_what_would_look_like_a_conflict_in_git_is_not_written():
 # --- properties ------------------------------------------------------------------------------------------------------
 
 
+WITH_BOM = b"\xef\xbb\xbf---\nid: aaaa1111\n---\n"
+
+
 @often
 @given(three_versions())
+@example((WITH_BOM + b"\n", b"\n" + WITH_BOM + b"\n", WITH_BOM))  # front matter that becomes text
 def test_a_merge_is_the_same_whoever_does_it_and_does_nothing_more_when_it_is_repeated(versions):
     """Byte for byte."""
     base, ours, theirs = versions
