@@ -105,7 +105,7 @@ class _Merging:
     def placed(self, others: Tree) -> Plan:
         """Every item at its final path. `others`: the files that are the same in all trees."""
         wanted = {key: item.path for key, item in self.result.items()}
-        settled = {key: item.path for old in reversed(self.olds) for key, item in old.items()}
+        settled = {key: item.path for key, item in self.olds[0].items()}
         paths = placed(wanted, settled, others)
         renamed = [Note("renamed", paths[key], path) for key, path in wanted.items() if paths[key] != path]
         asides = {key: self._aside(paths[key], self.result[key], blob) for key, blob in self.apart.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -113,7 +114,7 @@ class World:
         after = dict(before)
         EDITS[step[0]](after, *step[1:], f"w{next(self.numbers)}")
         if after != before:
-            self.on_purpose |= words(before) - words(after)
+            self.on_purpose |= {*(counted(before) - counted(after))}  # also one of several copies
             self.commit(clone, after)
 
     def merge(self, clone, other):
@@ -136,7 +137,11 @@ class World:
 
 
 def words(files):
-    return {word for data in files.values() for word in WORD.findall(data)}
+    return {*counted(files)}
+
+
+def counted(files):
+    return Counter(word for data in files.values() for word in WORD.findall(data))
 
 
 # --- the steps: each changes `files`, a folder's bytes by path ------------------------------------------------------

@@ -200,6 +200,13 @@ def test_a_base_that_was_made_up_proves_no_deletion_and_no_change_of_a_path():
     assert plan(made, {"x.md": b"x"}, {"x.md": b"y"}, read, [{"x.md": b"x"}, {}]).tree == {"x.md": b"y"}
 
 
+def test_names_that_were_never_side_by_side_are_told_apart():
+    """Each was in one of two merge bases, but no tree had both."""
+    ours, theirs = {"a.md": A2}, {"A.md": memory("bbbb2222", "Dos")}
+    merged = plan({}, ours, theirs, read, [{"a.md": A}, {"A.md": B}]).tree
+    assert merged == {"a.md": A2, "A--bbbb2222.md": theirs["A.md"]}
+
+
 # --- histories -------------------------------------------------------------------------------------------------------
 
 
