@@ -123,7 +123,7 @@ class _Merging:
 
     def _alone(self, key: str, item: Item, side: Side) -> None:
         """An item that one side has: the other deleted it, or never had it."""
-        olds = [self._old(key), *(old.get(key) for old in self.olds[1:])]
+        olds = [old.get(key) for old in self.olds[1:] or self.olds]  # what both really had, not what a base made up
         if key in self.seen and any(
             old and item.path == old.path and self.files.same(item.blob, old.blob) for old in olds
         ):

@@ -195,6 +195,7 @@ def test_a_base_that_was_made_up_proves_no_deletion_and_no_change_of_a_path():
     made = {"r.md": B, "x.md": b"x"}
     assert plan(made, made, {}, read, [{}, {}]).tree == made
     assert plan(made, {"r.md": B}, {"r.md": memory("bbbb2222", "Dos")}, read, [{}, {}]).tree["r.md"] != B
+    assert plan({"a.md": A2}, {"a.md": A2}, {}, read, [{"a.md": A}, {}]).tree == {"a.md": A2}
     both = plan(made, {"x.md": b"x"}, {"x.md": b"y"}, read, [{}, {}]).tree
     assert both["x.md"] == b"x" and sum(b"y" in data for data in both.values()) == 1
     assert plan(made, {"x.md": b"x"}, {"x.md": b"y"}, read, [{"x.md": b"x"}, {}]).tree == {"x.md": b"y"}
