@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
@@ -48,7 +49,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="mesh-bench-") as folder:
             figures[f"{size:,}"] = at_size(Path(folder), size)
             print(f"{size:,} done", file=sys.stderr, flush=True)
-    table = as_markdown(figures)
+    tell(figures, as_markdown(figures), options)
+
+
+def tell(figures: dict[str, Any], table: str, options: argparse.Namespace) -> None:
+    """Print the table, and write down what the options `json` and `markdown` name."""
     print(table)
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")

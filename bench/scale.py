@@ -26,6 +26,8 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+from run import tell
+
 QUESTIONS = 200
 COMPARED = 100  # questions whose nearest are compared with those of an exact search
 NEW = 60  # memories learned
@@ -48,12 +50,7 @@ def main() -> None:
     figures = {"question": step("model", Path(), 0)}
     for size in map(int, options.sizes.split(",")):
         figures[f"{size:,}"] = at_size(size, options.keep)
-    table = as_markdown(figures)
-    print(table)
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        Path(options.markdown).write_text(table + "\n")
+    tell(figures, as_markdown(figures), options)
 
 
 def at_size(size: int, keep: str | None) -> Figures:

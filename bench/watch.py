@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from corpus import texts
-from run import random_vectors, repeated, scan, write_vault
+from run import random_vectors, repeated, scan, tell, write_vault
 from watchers import cpu_seconds, files_of, git, memory, two_branches, watching
 
 from mesh import Mesh
@@ -51,12 +51,7 @@ def main() -> None:
         print(json.dumps(STEPS[name](Path(home), float(value))))
         return
     figures = {f"{size:,}": at_size(size, options.idle_seconds) for size in map(int, options.sizes.split(","))}
-    table = as_markdown(figures)
-    print(table)
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
-    if options.markdown:
-        Path(options.markdown).write_text(table + "\n")
+    tell(figures, as_markdown(figures), options)
 
 
 def at_size(size: int, idle_seconds: float) -> Figures:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mesh import lease
 from mesh.context import said_again
 
 from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
@@ -51,6 +52,7 @@ def recall(
             since=since,
             until=until,
         )
+        keeper = lease.holder_of(mesh.workspace.vault.home, mesh.namespace)
     receipt = results.receipt
     assert receipt is not None
     shown = list(results) if results.answered or nearest else []
@@ -59,7 +61,7 @@ def recall(
     else:
         for number, row in enumerate(shown, 1):
             _print_hit(number, row, explain)
-        _print_receipt(receipt, explain)
+        _print_receipt(receipt, explain, f"Process {keeper.pid} is at it" if keeper else "Run: mesh reindex")
         if not results.answered:
             note(_unanswered(results, mesh.namespace, receipt, nearest))
     if not shown:
@@ -102,13 +104,14 @@ def _arithmetic(row: Row) -> str:
     )
 
 
-def _print_receipt(receipt: Receipt, explain: bool) -> None:
+def _print_receipt(receipt: Receipt, explain: bool, on_pending: str) -> None:
+    """`on_pending`: what becomes of those that are not embedded."""
     if receipt.unheld:
         note(f"no memory holds {one_line(_quoted(receipt.unheld))} word for word; these hold some of it")
     if receipt.unindexed:
         note(f"{counted(receipt.unindexed, 'file')} not looked at: another process is just indexing them. Ask again")
     if receipt.pending:
-        note(f"{receipt.pending:,} memories are not embedded yet and were found by words only. Run: mesh reindex")
+        note(f"{receipt.pending:,} memories are not embedded yet and were found by words only. {on_pending}")
     if receipt.unreadable:
         note(f"{len(receipt.unreadable)} files could not be read, such as {receipt.unreadable[0]}. Run: mesh doctor")
     if explain:

@@ -52,13 +52,18 @@ def counting(function):
     return counted
 
 def pause(count, total):
-    print(count, flush=True)
-    sys.stdin.readline()
+    if count:
+        print(count, flush=True)
+        sys.stdin.readline()
+
+def batch(taken, total):
+    if taken:
+        count()
 
 if name in ("open", "fsync", "truncate", "utime", "unlink"):
     setattr(os, name, counting(getattr(os, name)))
 with hashed(home, embedder=Logged()) as mesh:
-    mesh.workspace.freshness.progress = pause if moment == "pause" else count if name == "batch" else None
+    mesh.workspace.freshness.progress = pause if moment == "pause" else batch if name == "batch" else None
     if act == "compact":
         embed.compact(mesh.workspace.cache, mesh.workspace.embedder)
     else:

@@ -212,15 +212,17 @@ def test_a_namespace_that_is_not_there_is_waited_for(vault):
 
 
 def test_what_waits_is_said_to_be_embedded_while_somebody_watches(home, run):
-    """`mesh status` names `mesh reindex` only where nobody does it."""
+    """`mesh status` and `mesh recall` name `mesh reindex` only where nobody does it."""
     keeper_or_skip(home)
     (home / "shared").mkdir()
     for number in range(300):
         (home / "shared" / f"{number}.md").write_text(f"Otter {number} floats on a lake\n")
     assert "300 not embedded yet (mesh reindex)" in run("status").out
+    assert "Run: mesh reindex" in run("recall", "otter").err
     with Watching(home) as watching:
         watching.process.send_signal(signal.SIGSTOP)
         assert "being embedded" in run("status").out
+        assert f"Process {watching.process.pid} is at it" in run("recall", "otter").err
         watching.process.send_signal(signal.SIGCONT)
 
 
