@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+from .history.bisecting import Taught
 from .history.blaming import Blamed
 from .history.changes import Change, Version
 from .history.comparing import Difference
+from .history.undoing import Undoing
 from .memory import iso
-from .rows import Row
+from .rows import Row, memory_row
 
 
 def change_row(change: Change) -> Row:
@@ -44,13 +46,49 @@ def blamed_row(line: Blamed) -> Row:
     }
 
 
+def taught_row(taught: Taught) -> Row:
+    """Since which commit a memory is the first answer, and who wrote what it says."""
+    now = datetime.now(UTC)
+    return {
+        "memory": memory_row(taught.memory, now),
+        "commit": taught.commit.id,
+        "subject": taught.commit.subject,
+        "author": taught.commit.author,
+        "when": iso(taught.commit.when),
+        "change": change_row(taught.change) if taught.change else None,
+        "wrote": change_row(taught.wrote) if taught.wrote else None,
+        "others": [change_row(change) for change in taught.others],
+        "instead_of": memory_row(taught.instead, now) if taught.instead else None,
+        "commits_asked": taught.asked,
+    }
+
+
+def undone_row(undoing: Undoing) -> Row:
+    """What was undone, or would be; `commit` is None where nothing was."""
+    return {
+        "commit": undoing.commit,
+        "memories": [
+            _about(one.changes[-1].before, one.changes[0].after)
+            | {
+                "happens": one.happens,
+                "reason": one.reason,
+                "path": one.step.new_path or one.step.path,
+                "was": one.step.path if one.step.new_path and one.step.path != one.step.new_path else None,
+                "changes": [change_row(change) for change in one.changes],
+            }
+            for one in undoing.memories
+        ],
+        "uncommitted": list(undoing.uncommitted),
+        "local_only": undoing.local,
+    }
+
+
 def _about(before: Version | None, after: Version | None) -> Row:
     latest = after or before
-    assert latest
-    memory = latest.memory
+    memory = latest.memory if latest else None
     return {
-        "id": latest.id,
-        "path": latest.path,
+        "id": latest.id if latest else "",
+        "path": latest.path if latest else "",
         "was": before.path if before and after and before.path != after.path else None,
         "first_words": (memory.title or memory.content.lstrip("# ")).partition("\n")[0][:120] if memory else "",
         "readable": memory is not None,
