@@ -88,9 +88,8 @@ def _page(git: Git, names: list[str], skip: int) -> Iterator[tuple[Commit, list[
             if found:
                 yield found
             found = _commit(word[1:], [next(words) for _ in range(_FIELDS - 1)]), []
-        elif word.startswith(b":") and found:
-            if touched := _touched(word, next(words)):
-                found[1].append(touched)
+        elif word.startswith(b":") and found and (touched := _touched(word, next(words))):
+            found[1].append(touched)
     if found:
         yield found
 
