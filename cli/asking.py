@@ -8,7 +8,7 @@ import typer
 
 from mesh.context import said_again
 
-from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
+from .options import Agent, At, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
 from .output import Row, about, counted, first_line, indented, note, one_line, print_json, styled
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def recall(
         bool, typer.Option("--nearest", help="Show the nearest also where none seems to answer.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score comes about.")] = False,
+    at: At = None,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def recall(
     The files are looked at as they are now: an edit saved a moment ago counts. Exits with 3 if nothing was found, or
     nothing that seems to answer.
     """
-    with opened(namespace) as mesh:
+    with opened(namespace, at=at) as mesh:
         results = mesh.recall(
             words_or_stdin(query),
             n=n,

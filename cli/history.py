@@ -190,9 +190,7 @@ def _print_undone(row: Row, *, would: bool) -> None:
     if would:
         note(f"{done} would be undone{f', {left} left' if left else ''}")
     elif row["commit"]:
-        note(
-            f"{done} undone in {row['commit'][:_SHORT]}{f', {left} left' if left else ''}; the old files are in the trash"
-        )
+        note(f"{done} undone in {row['commit'][:_SHORT]}{f', {left} left' if left else ''}; old files are in the trash")
 
 
 def _print_rest(row: Row, agent: str) -> None:
@@ -203,5 +201,5 @@ def _print_rest(row: Row, agent: str) -> None:
         note(f"{many} of {agent} not committed yet, left as they are: {', '.join(row['uncommitted'][:5])}")
     if row["local_only"]:
         note(
-            f"{counted(row['local_only'], 'local_only memory', 'local_only memories')} of {agent} not in git, left alone"
+            f"{counted(row['local_only'], 'local_only memory', 'local_only memories')} of {agent} not in git: untouched"
         )

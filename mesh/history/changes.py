@@ -62,7 +62,8 @@ class Change:
     @property
     def who(self) -> str:
         """The memory's agent, where this brought that name in; else the commit's author."""
-        return who(self.before and self.before.memory, self.after and self.after.memory, self.commit.author)
+        before, after = (one.memory if one else None for one in (self.before, self.after))
+        return who(before, after, self.commit.author)
 
     def is_by(self, agent: str) -> bool:
         return agent.casefold() in {self.who.casefold(), self.commit.author.casefold()}
@@ -109,17 +110,17 @@ class Versions:
         return self.of(path, blob) if blob else None
 
 
-_Pair = tuple[Version | None, Version | None]
+Pair = tuple[Version | None, Version | None]
 
 
-def joined(pairs: Sequence[_Pair]) -> list[_Pair]:
+def joined(pairs: Sequence[Pair]) -> list[Pair]:
     """Pairs of before and after at one path, made into pairs of one memory: by id, or by its very bytes."""
     sides = [(before, after) for before, after in pairs if before and after]
     same = [pair for pair in sides if _is_one(*pair)]
     split = [pair for pair in sides if not _is_one(*pair)]  # another memory lies there now
     gone = [before for before, after in pairs if before and not after] + [before for before, _ in split]
     came = [after for before, after in pairs if after and not before] + [after for _, after in split]
-    moved: list[_Pair] = []
+    moved: list[Pair] = []
     for is_same in (_same_id, _same_blob):
         for after in list(came):
             if before := next((one for one in gone if is_same(one, after)), None):
@@ -131,7 +132,7 @@ def joined(pairs: Sequence[_Pair]) -> list[_Pair]:
             moved.append((before, after))
             gone.remove(before)
             came.remove(after)
-    found: list[_Pair] = [*same, *moved, *((one, None) for one in gone), *((None, one) for one in came)]
+    found: list[Pair] = [*same, *moved, *((one, None) for one in gone), *((None, one) for one in came)]
     return sorted(found, key=lambda pair: [one.path for one in (pair[1], pair[0]) if one])
 
 

@@ -10,7 +10,7 @@ from ..errors import MalformedMemory
 from ..git import reading
 from ..memory import Memory, derived_id
 from ..workspace import Workspace
-from .changes import FORGOT, LEARNED, MOVED, UPDATED, Version, Versions, joined
+from .changes import FORGOT, LEARNED, MOVED, UPDATED, Pair, Version, Versions, joined
 from .past import Past
 
 _FIELDS = ("title", "type", "tags", "agent", "confidence", "expires", "supersedes", "source", "evidence")
@@ -40,11 +40,11 @@ def diff(workspace: Workspace, old: str | None = None, new: str | None = None) -
         if new:
             found = reading.memories_in(past.repository, past.commit(new, "diff"))
             other = {path: versions.of(path, blob) for path, (blob, _) in found.items() if one.get(path) != blob}
-            there = found.keys()
+            there = set(found)
         else:
             there, other = _now(workspace, past, one)
         changed = [path for path in one if path in other or path not in there]
-        pairs = [(versions.of(path, one[path]), other.get(path)) for path in changed]
+        pairs: list[Pair] = [(versions.of(path, one[path]), other.get(path)) for path in changed]
         pairs += [(None, version) for path, version in other.items() if path not in one]
         return [Difference(before, after, _fields(before, after)) for before, after in joined(pairs)]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .. import codec
@@ -55,10 +54,8 @@ class TreeVault(Vault):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def writing(self, namespace: str) -> Iterator[None]:
+    def writing(self, namespace: str) -> AbstractContextManager[None]:
         raise _unchangeable()
-        yield
 
     def prepare(self, namespace: str) -> None:
         raise _unchangeable()

@@ -16,19 +16,13 @@ from ..locks import locked
 from ..memory import iso
 from ..merge import merge
 from ..workspace import Workspace
-from .changes import Change, Versions, log
-from .comparing import LEARNED, blob_id, diff
+from .changes import LEARNED, Change, Versions, log
+from .comparing import blob_id, diff
 from .past import Past
 from .writing import EXISTS, Step, write
 
-RESTORED, REMOVED, RETURNED, MERGED, LEFT, NOTHING = (
-    "restored",
-    "removed",
-    "brought back",
-    "merged",
-    "left",
-    "as it was",
-)
+RESTORED, REMOVED, RETURNED, MERGED = "restored", "removed", "brought back", "merged"
+LEFT, NOTHING = "left", "as it was"
 _SYNC_SECONDS = 60.0
 
 
