@@ -204,11 +204,9 @@ class Objects:
 # --- lines -------------------------------------------------------------------------------------------------------
 
 
-def blame(repository: Repository, commit: str, path: str, data: bytes) -> list[Line]:
-    """Who wrote each line of `data`, which is the file that has this path in that commit, perhaps edited since."""
-    said = repository.git.run(
-        "blame", "--line-porcelain", "--no-textconv", "--contents", "-", commit, "--", path, given=data
-    )
+def blame(repository: Repository, path: str, data: bytes) -> list[Line]:
+    """Who wrote each line of `data`, which is the file that has this path in the last commit, perhaps edited since."""
+    said = repository.git.run("blame", "--line-porcelain", "--no-textconv", "--contents", "-", "--", path, given=data)
     lines, about, name = list[Line](), dict[str, str](), ""
     for line in said.split(b"\n"):
         if line.startswith(b"\t"):

@@ -34,7 +34,7 @@ def blame(workspace: Workspace, name: str) -> list[Blamed]:
         if path is None:
             lines = [Line(line, None, "", None, "", None) for line in data.removesuffix(b"\n").split(b"\n")]
         else:
-            lines = reading.blame(past.repository, past.head, path, data)
+            lines = reading.blame(past.repository, path, data)
         return _named(lines, versions)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from .. import codec
-from ..errors import AmbiguousId, MalformedMemory, UnknownMemory
+from ..errors import AmbiguousId, MalformedMemory, NotFound
 from ..git import reading
 from ..git.reading import Commit, Objects, Touched
 from ..memory import MIN_PREFIX, Memory, derived_id
@@ -164,7 +164,7 @@ def log(
 ) -> Iterator[Change]:
     """What happened to memories, the latest first.
 
-    `memory`: an id, its first characters, or a path, in any time; raises `UnknownMemory`, `AmbiguousId`.
+    `memory`: an id, its first characters, or a path, in any time; raises `NotFound`, `AmbiguousId`.
     """
     found = _all(past, start or past.head)
     for change in found if memory is None else of_memory(list(found), memory, past):
@@ -203,5 +203,6 @@ def _named(changes: Sequence[Change], name: str, past: Past) -> str:
     if len(ids) > 1:
         raise AmbiguousId(name, sorted(ids))
     if not ids:
-        raise UnknownMemory(name, f"{past.namespace}, at any time of its history")
+        cause = f"no memory {name!r} at any time in the history of namespace {past.namespace!r}"
+        raise NotFound(cause, remedy="See all of it with: mesh log")
     return ids[0]

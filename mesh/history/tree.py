@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NoReturn
 
 from .. import codec
 from ..errors import InvalidInput, VaultUnavailable
@@ -54,7 +54,7 @@ class TreeVault(Vault):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def writing(self, namespace: str) -> AbstractContextManager[None]:
+    def writing(self, namespace: str) -> NoReturn:
         raise _unchangeable()
 
     def prepare(self, namespace: str) -> None:

@@ -169,7 +169,9 @@ class _One:
                 data = result.data
         if data == self._now and self._path_after() == self._now_path:
             return self._undone(NOTHING, data)
-        return self._undone(MERGED if data is not None else REMOVED, data)
+        then = self._mine[-1].before
+        whole = then is not None and data == self._versions.data(then.blob)
+        return self._undone(REMOVED if data is None else RESTORED if whole else MERGED, data)
 
     def _path_after(self) -> str:
         """Where it will lie: where it did, unless others moved it meanwhile."""
