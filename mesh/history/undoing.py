@@ -136,10 +136,17 @@ class _One:
         then = self._mine[-1].before
         if self._now_path and self._now_path != self._past.in_home(self._past.in_repository(self._now_path)):
             return self._left("it is local_only now")
+        if self._is_as_it_was():
+            return self._undone(NOTHING, self._now)
         if self._is_alone():
             happens = RESTORED if then and self._now is not None else RETURNED if then else REMOVED
             return self._undone(happens, self._versions.data(then.blob) if then else None)
         return self._merged()
+
+    def _is_as_it_was(self) -> bool:
+        then = self._mine[-1].before
+        same_place = self._now is None or (then and self._past.in_home(then.path) == self._now_path)
+        return self._data(then) == self._now and bool(same_place)
 
     def _is_alone(self) -> bool:
         """Whether nobody else touched it, in a commit or since."""
