@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from ..index.manifest import SCHEMA_VERSION
 from ..index.opening import create
 from ..index.plan import Plan
 from ..vault import roots
-from ..workspace import Workspace
+from ..workspace import Receipt, Workspace
 from .past import Past
 from .tree import TreeRefresh, TreeVault
 
@@ -74,6 +75,9 @@ class PastWorkspace(Workspace):
                 with self.cache.manifest.transaction():
                     self.cache.manifest.set(f"known {embedder.key}", known)
         return embed.pending(self.cache, embedder)
+
+    def receipt(self, scanned: int, done: Plan, pending: int, *, local: bool = True) -> Receipt:
+        return replace(super().receipt(scanned, done, pending, local=local), git_head=self.commit)
 
     def watch(self) -> bool:
         return False

@@ -121,17 +121,11 @@ def joined(pairs: Sequence[Pair]) -> list[Pair]:
     gone = [before for before, after in pairs if before and not after] + [before for before, _ in split]
     came = [after for before, after in pairs if after and not before] + [after for _, after in split]
     moved: list[Pair] = []
-    for is_same in (_same_id, _same_blob):
-        for after in list(came):
-            if before := next((one for one in gone if is_same(one, after)), None):
-                moved.append((before, after))
-                gone.remove(before)
-                came.remove(after)
-    for before, after in split:  # neither moved: it was given another id
-        if before in gone and after in came:
-            moved.append((before, after))
-            gone.remove(before)
-            came.remove(after)
+    for key in (_id_of, _blob_of):
+        at = {key(one): one for one in reversed(gone) if key(one)}
+        pairs_here = [(at.pop(key(after)), after) for after in came if key(after) in at]
+        moved += pairs_here
+        gone, came = _without(gone, [pair[0] for pair in pairs_here]), _without(came, [pair[1] for pair in pairs_here])
     found: list[Pair] = [*same, *moved, *((one, None) for one in gone), *((None, one) for one in came)]
     return sorted(found, key=lambda pair: [one.path for one in (pair[1], pair[0]) if one])
 
@@ -142,12 +136,18 @@ def _is_one(before: Version, after: Version) -> bool:
     return len(known) < 2 or before.id.lower() == after.id.lower()
 
 
-def _same_id(before: Version, after: Version) -> bool:
-    return before.id.lower() == after.id.lower()
+def _id_of(version: Version) -> str:
+    return version.id.lower()
 
 
-def _same_blob(before: Version, after: Version) -> bool:
-    return before.blob == after.blob and (before.memory is None or before.memory.derived_id)
+def _blob_of(version: Version) -> str:
+    """What names a file without an id, wherever it lies; "" for one that has an id."""
+    return version.blob if version.memory is None or version.memory.derived_id else ""
+
+
+def _without(versions: Sequence[Version], some: Sequence[Version]) -> list[Version]:
+    left_out = {id(one) for one in some}
+    return [one for one in versions if id(one) not in left_out]
 
 
 # --- the log ---------------------------------------------------------------------------------------------------------
