@@ -60,7 +60,7 @@ def recall(
     else:
         for number, row in enumerate(shown, 1):
             _print_hit(number, row, explain)
-        _print_receipt(receipt, explain)
+        _print_receipt(receipt, explain, past=at is not None)
         if not results.answered:
             note(_unanswered(results, mesh.namespace, receipt, nearest))
     if not shown:
@@ -103,13 +103,16 @@ def _arithmetic(row: Row) -> str:
     )
 
 
-def _print_receipt(receipt: Receipt, explain: bool) -> None:
+def _print_receipt(receipt: Receipt, explain: bool, *, past: bool = False) -> None:
     if receipt.unheld:
         note(f"no memory holds {one_line(_quoted(receipt.unheld))} word for word; these hold some of it")
     if receipt.unindexed:
         note(f"{counted(receipt.unindexed, 'file')} not looked at: another process is just indexing them. Ask again")
     if receipt.pending:
-        note(f"{receipt.pending:,} memories are not embedded yet and were found by words only. Run: mesh reindex")
+        remedy = "Their texts were never embedded here" if past else "Run: mesh reindex"
+        note(
+            f"{receipt.pending:,} memories are not embedded{' yet' * (not past)} and were found by words only. {remedy}"
+        )
     if receipt.unreadable:
         note(f"{len(receipt.unreadable)} files could not be read, such as {receipt.unreadable[0]}. Run: mesh doctor")
     if explain:

@@ -63,12 +63,20 @@ def test_recall_and_show_at_a_commit(run, team):
     assert run("show", "bbbb", "--at", "HEAD~1").code == 1
 
 
+def test_recall_at_a_commit_explains_itself(run, team):
+    """The receipt names the commit that was asked."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD~1"], cwd=team, capture_output=True, text=True, check=True)
+    answer = run("recall", "rate limit", "--at", "HEAD~1", "--json").json()
+    assert answer["receipt"]["git_head"] == commit.stdout.strip()
+    assert "matched: rate, limit" in run("recall", "rate limit", "--at", "HEAD~1", "--explain").out
+
+
 def test_bisect_says_which_commit_and_who(run, team):
     """And by its exit code, that the history does not answer."""
     ran = run("bisect", "rate", "limit", "--good", "HEAD~1")
     assert "it was updated there by claude" in ran.out and "2026-01-02T12:00:00Z" in ran.out
     refused = run("bisect", "rate limit", "--good", "HEAD")
-    assert (refused.code, "already" in refused.said) == (1, True)
+    assert (refused.code, "already" in refused.err) == (1, True)
     assert run("bisect", "rate limit").code == 2
 
 
