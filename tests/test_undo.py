@@ -126,6 +126,16 @@ def test_staged_work_of_a_person_stays_staged(team):
     assert team.git("show", "--name-only", "--format=", "HEAD") == "a.md"
 
 
+def test_nothing_is_undone_without_a_branch(team):
+    """A commit on no branch would be lost."""
+    team.write("a.md", "one", "aaaa0001", "claude")
+    team.commit("claude")
+    team.git("checkout", "-q", "--detach")
+    with pytest.raises(GitFailed, match="no branch is checked out"):
+        team.mesh.undo("claude", "2026-01-01")
+    assert set(team.files()) == {"a.md"}
+
+
 def test_nothing_is_undone_while_git_is_at_something_else(team):
     """A merge that a person has begun is theirs to end."""
     team.write("a.md", "one", "aaaa0001", "claude")

@@ -60,7 +60,7 @@ def undo(workspace: Workspace, agent: str, since: datetime, by: str, *, dry_run:
         return _planned(workspace, past, agent, since)
     if busy := past.repository.under_way():
         raise GitFailed(f"{busy} is under way", place=str(past.repository.folder), remedy="Finish or abort it first")
-    past.repository.branch()
+    _refuse_detached(past)
     with locked(workspace.vault.home / ".locks" / "sync" / f"{past.namespace}.lock", timeout_seconds=_SYNC_SECONDS):
         found = _planned(workspace, past, agent, since)
         found.memories = _written(workspace, found.memories)
@@ -74,6 +74,16 @@ def undo(workspace: Workspace, agent: str, since: datetime, by: str, *, dry_run:
             when = datetime.now(UTC)
             found.commit = past.repository.commit(files, message, author=who, committer=who, when=when)
     return found
+
+
+def _refuse_detached(past: Past) -> None:
+    try:
+        past.repository.branch()
+    except GitFailed as error:
+        place = f"namespace {past.namespace}"
+        raise GitFailed(
+            "no branch is checked out", place=place, remedy="Check one out with git, such as main"
+        ) from error
 
 
 def _message(agent: str, since: datetime, memories: Sequence[Undone]) -> str:
