@@ -9,12 +9,13 @@ import typer
 from mesh import lease
 from mesh.context import said_again
 
-from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
+from .options import Agent, At, Json, Namespace, Since, Tags, Type, Until, opened, words_or_stdin
 from .output import Row, about, counted, first_line, indented, note, one_line, print_json, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mesh.api import Mesh
     from mesh.workspace import Receipt
 
 NOTHING_FOUND = 3
@@ -33,6 +34,7 @@ def recall(
         bool, typer.Option("--nearest", help="Show the nearest also where none seems to answer.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each score comes about.")] = False,
+    at: At = None,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +43,7 @@ def recall(
     The files are looked at as they are now: an edit saved a moment ago counts. Exits with 3 if nothing was found, or
     nothing that seems to answer.
     """
-    with opened(namespace) as mesh:
+    with opened(namespace, at=at) as mesh:
         results = mesh.recall(
             words_or_stdin(query),
             n=n,
@@ -52,7 +54,6 @@ def recall(
             since=since,
             until=until,
         )
-        keeper = lease.holder_of(mesh.workspace.vault.home, mesh.namespace)
     receipt = results.receipt
     assert receipt is not None
     shown = list(results) if results.answered or nearest else []
@@ -61,7 +62,7 @@ def recall(
     else:
         for number, row in enumerate(shown, 1):
             _print_hit(number, row, explain)
-        _print_receipt(receipt, explain, f"Process {keeper.pid} is at it" if keeper else "Run: mesh reindex")
+        _print_receipt(receipt, explain, _on_pending(mesh, past=at is not None))
         if not results.answered:
             note(_unanswered(results, mesh.namespace, receipt, nearest))
     if not shown:
@@ -104,14 +105,21 @@ def _arithmetic(row: Row) -> str:
     )
 
 
+def _on_pending(mesh: Mesh, *, past: bool) -> str:
+    """What becomes of memories that have no vector."""
+    if past:
+        return "Their texts were never embedded here"
+    keeper = lease.holder_of(mesh.workspace.vault.home, mesh.namespace)
+    return f"Process {keeper.pid} is at it" if keeper else "Run: mesh reindex"
+
+
 def _print_receipt(receipt: Receipt, explain: bool, on_pending: str) -> None:
-    """`on_pending`: what becomes of those that are not embedded."""
     if receipt.unheld:
         note(f"no memory holds {one_line(_quoted(receipt.unheld))} word for word; these hold some of it")
     if receipt.unindexed:
         note(f"{counted(receipt.unindexed, 'file')} not looked at: another process is just indexing them. Ask again")
     if receipt.pending:
-        note(f"{receipt.pending:,} memories are not embedded yet and were found by words only. {on_pending}")
+        note(f"{receipt.pending:,} memories are not embedded and were found by words only. {on_pending}")
     if receipt.unreadable:
         note(f"{len(receipt.unreadable)} files could not be read, such as {receipt.unreadable[0]}. Run: mesh doctor")
     if explain:

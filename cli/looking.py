@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .options import Agent, Json, Namespace, Since, Tags, Type, Until, opened
+from mesh.errors import InvalidInput
+
+from .options import Agent, At, Json, Namespace, Since, Tags, Type, Until, opened
 from .output import Row, about, first_line, indented, one_line, print_json, print_json_lines, styled, visible, width
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="An id, 4 or more characters of one, or a path.")]
@@ -57,16 +59,19 @@ def show(
     memory_id: Name,
     raw: Annotated[bool, typer.Option("--raw", help="The file as it is, byte for byte.")] = False,
     path: Annotated[bool, typer.Option("--path", help="Only the file's place on disk.")] = False,
+    at: At = None,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
     """Print one memory: its text, and on a terminal a line about it."""
-    with opened(namespace) as mesh:
+    if path and at is not None:
+        raise InvalidInput("what a commit had lies nowhere", place="--path", remedy="Leave it out, or take --raw")
+    with opened(namespace, at=at) as mesh:
         if path:
             print(mesh.file_of(memory_id))
             return
         if raw:
-            sys.stdout.buffer.write(mesh.file_of(memory_id).read_bytes())
+            sys.stdout.buffer.write(mesh.raw(memory_id))
             return
         row = mesh.get(memory_id)
     if as_json:

@@ -28,16 +28,22 @@ AllowSecret = Annotated[
     list[str] | None,
     typer.Option("--allow-secret", metavar="FINGERPRINT", help="What looks like a secret and is none; repeat."),
 ]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="REV|TIME", help="As a commit had it, or the last one at that time.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def opened(namespace: str | None, agent: str | None = None, *, must_exist: bool = True) -> Mesh:
-    """The namespace asked for. With `must_exist` a name that is nowhere is an error with a suggestion."""
+def opened(namespace: str | None, agent: str | None = None, *, must_exist: bool = True, at: str | None = None) -> Mesh:
+    """The namespace asked for. With `must_exist` a name that is nowhere is an error with a suggestion.
+
+    `at`: as a commit, or a time, had it.
+    """
     from mesh.api import Mesh
 
     mesh = Mesh(namespace=namespace, agent_id=agent, must_exist=must_exist)
     mesh.workspace.freshness.progress = FilesBar()
-    return mesh
+    return mesh if at is None else mesh.at(at)
 
 
 def words_or_stdin(words: list[str] | None) -> str:

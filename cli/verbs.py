@@ -25,6 +25,13 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "inspect": Verb("looking", "inspect", "Say all that is known of one memory, or of the latest"),
         "status": Verb("upkeep", "status", "Say what is here: namespaces, cache, model, problems"),
     },
+    "Look back, in a namespace that is a git repository": {
+        "log": Verb("history", "log", "Say what happened to memories, and who did it"),
+        "diff": Verb("history", "diff", "Say which memories differ between two commits, or since the last"),
+        "blame": Verb("history", "blame", "Say who wrote each line of a memory, and when"),
+        "bisect": Verb("history", "bisect", "Find the commit that taught the answer to a question"),
+        "undo": Verb("history", "undo", "Undo all that an agent changed since some time"),
+    },
     "Change": {
         "edit": Verb("changing", "edit", "Open a memory in your editor"),
         "update": Verb("changing", "update", "Change a memory's text, type, tags or confidence"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import change, context, inputs
 from .errors import InvalidInput
 from .front_matter.edit import Change
+from .history_verbs import HistoryVerbs
 from .index.filters import Filters
 from .learn import learn, new_memory
 from .listing import listed
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .embedding.protocol import Embedder, Reranker
 
 
-class Mesh:
+class Mesh(HistoryVerbs):
     """The memories of one namespace, as one agent sees and writes them.
 
     >>> with Mesh(namespace="my-project", agent_id="coding-agent") as mesh:

@@ -85,6 +85,15 @@ def embed_pending(
             progress(len(some))
 
 
+def embed_known(vault: Vault, cache: Cache, embedder: Embedder) -> None:
+    """Give the memories that wait the vectors that the cache has of their texts; the others go on waiting."""
+    after, matrix = 0, cache.matrix(embedder)
+    matrix.rows()
+    while matrix.model and (some := models.some_waiting(cache.manifest, matrix.model, after=after, limit=BATCH)):
+        after = some[-1][0]
+        _embed_files(vault, cache, embedder, some, new=False)
+
+
 def compact(cache: Cache, embedder: Embedder) -> bool:
     """Make the matrix smaller if most of it belongs to texts that are gone, and nobody embeds at this moment."""
     try:
@@ -103,7 +112,10 @@ def embed_file(vault: Vault, cache: Cache, embedder: Embedder, path: str) -> Non
         _embed_files(vault, cache, embedder, [row])
 
 
-def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[tuple[int, str, bytes]]) -> None:
+def _embed_files(
+    vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[tuple[int, str, bytes]], *, new: bool = True
+) -> None:
+    """Embed these files; without `new`, only those all of whose texts have vectors."""
     parts: dict[tuple[int, bytes], list[Passage]] = {}
     authors_differ: dict[str, bool] = {}
     for file_id, path, digest in rows:
@@ -119,7 +131,7 @@ def _embed_files(vault: Vault, cache: Cache, embedder: Embedder, rows: Sequence[
         parts[file_id, digest] = passages(memory, embedder, authors_differ=authors_differ[memory.source])
     matrix = cache.matrix(embedder)
     texts = {passage.digest: passage.text for several in parts.values() for passage in several}
-    vectors = _vectors(cache, embedder, texts)
+    vectors = _vectors(cache, embedder, texts) if new else {}
     with cache.manifest.transaction() as db:
         matrix.append(vectors)
         if any(authors.several(db, source) is not differ for source, differ in authors_differ.items()):

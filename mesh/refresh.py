@@ -54,6 +54,8 @@ class _Compared:
 class Refresh:
     """One refresh of one namespace."""
 
+    reader: type[FileReader] = FileReader
+
     def __init__(
         self,
         vault: Vault,
@@ -67,7 +69,7 @@ class Refresh:
         told. None: as long as it takes, and nothing is left."""
         self._vault, self._namespace, self._cache, self._progress = vault, namespace, cache, progress
         self._patience = patience_seconds
-        self._reader = FileReader(vault)
+        self._reader = self.reader(vault)
         self._generation = 0  # of the manifest, as this refresh knows it
         self._more = False  # many changes are to be made
 
@@ -116,7 +118,7 @@ class Refresh:
     # --- comparing -------------------------------------------------------------------------------------------
 
     def _compared(self) -> _Compared:
-        self._reader, generation = FileReader(self._vault), self._cache.manifest.generation()
+        self._reader, generation = self.reader(self._vault), self._cache.manifest.generation()
         snapshot = self._vault.scan(self._namespace)
         mark = snapshot.digest()
         known, suspects = dict[str, Known](), list[str]()

@@ -82,8 +82,9 @@ LAYERS = (
         "differences",
         "portability",
         "evaluation",
+        "history",
     },
-    {"rows", "context", "api", "functions"},
+    {"rows", "history_rows", "history_verbs", "context", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {
