@@ -82,8 +82,9 @@ LAYERS = (
         "differences",
         "portability",
         "evaluation",
+        "sharing",
     },
-    {"rows", "context", "api", "functions"},
+    {"rows", "context", "sharing_verbs", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {

@@ -10,11 +10,11 @@ import errno
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ..codec import MAX_FILE_BYTES
 from ..errors import EditConflict, VaultUnavailable
 from ..files import Folder, failures_reported, sha256
 from ..git.inspection import inspect
 from ..git.objects import Blobs
-from ..codec import MAX_FILE_BYTES
 from ..memory import Problem
 from .leaves import Leaf, Leaves, Listed, blob_name, may_be_written, with_sets
 from .repository import Note, Shared

@@ -69,7 +69,7 @@ def _by_author(shared: Shared, head: str | None, going: Sequence[Edit]) -> str |
     """A commit for each author, one on the other. Who deleted a file is not known: it is whoever syncs."""
     by: dict[str, list[Edit]] = {}
     for one in going:
-        by.setdefault(one.memory.agent if one.memory else "", []).append(one)
+        by.setdefault(one.memory.agent if one.memory and one.leaf else "", []).append(one)
     for agent, some in sorted(by.items()):
         author = Person(agent, f"{agent}@mesh") if agent else shared.person
         head = _committed(shared, head, _sets(some), message(agent, some), author)

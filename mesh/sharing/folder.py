@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from .. import codec, secrets
-from ..errors import MalformedMemory, VaultUnavailable
+from ..errors import GitFailed, MalformedMemory, VaultUnavailable
 from ..files import Folder
 from ..git.repository import FILE
 from ..memory import Memory, Problem
@@ -48,10 +48,19 @@ def edits(shared: Shared, head: Leaves, on_disk: Leaves, index: Index) -> Edits:
             if _is_staged(path, None, head, index) and index.leaves.get(path) is not None:
                 found.back.append(_staged(path))
             else:
-                found.going.append(Edit(path, None, None, None))
+                found.going.append(Edit(path, None, None, _memory_of(shared, path, leaf)))
         elif path in index.leaves and not may_be_written(path, leaf) and leaf.mode == FILE:
             _look(shared, path, head, on_disk, index, found)
     return found
+
+
+def _memory_of(shared: Shared, path: str, leaf: Leaf) -> Memory | None:
+    """What a file that is gone was."""
+    with shared.repository.blobs() as blobs:
+        try:
+            return codec.read(blobs.read(leaf.blob, codec.MAX_FILE_BYTES), path)
+        except (MalformedMemory, GitFailed):
+            return None
 
 
 def _files(shared: Shared) -> tuple[dict[str, object], list[str]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..codec import MAX_FILE_BYTES
 from ..git.objects import Blobs
 from ..git.repository import FILE, Repository
-from ..items import Blob, is_memory
+from ..items import Blob, Tree, is_memory
 from ..merging import Note, base_of, changes, plan
 from ..rivals import beside
 from .leaves import Leaf, Leaves, Listed, write_tree
@@ -34,13 +34,9 @@ def merge_commit(shared: Shared, ours: str, theirs: str) -> tuple[str, tuple[Not
     bases = [Listed.of(repository, one).leaves for one in ancestors]
     done = joined(repository, bases, ours_tree.leaves, theirs_tree.leaves, ancestors)
     tree = write_tree(repository, ours, done.sets)
-    text = f"Merge {shared.branch} of {_shown(shared.url)}"
+    text = f"Merge {shared.branch}"  # not of where: an address may tell of this machine
     when, person = datetime.now(UTC), shared.person
     return repository.commit_tree(tree, [ours, theirs], text, author=person, committer=person, when=when), done.notes
-
-
-def _shown(url: str) -> str:
-    return url.rpartition("@")[2] if "://" in url else url
 
 
 def joined(
@@ -57,7 +53,7 @@ def _joined(
     plain = _Plain(repository, blobs)
     plain.look(*bases, ours, theirs)
     olds = [plain.of(base) for base in bases]
-    old = olds[0] if olds else {}
+    old: Tree = olds[0] if olds else {}
     if len(commits) > 1:
         old = base_of(_History(repository, plain), commits, plain.read)
     mine = plain.of(ours)
@@ -112,7 +108,7 @@ class _History:
         said = self._repository.git.run("merge-base", "--all", commit, *others, accepted=(0, 1))
         return said.decode().split()
 
-    def tree(self, commit: str) -> Mapping[str, Blob]:
+    def tree(self, commit: str) -> Tree:
         leaves = Listed.of(self._repository, commit).leaves
         self._plain.look(leaves)
         return self._plain.of(leaves)

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from ..codec import MAX_FILE_BYTES
-from ..errors import MeshError
+from ..errors import MayNotLeave
 from ..memory import Problem
 from .folder import judged
 from .leaves import text_of
 from .repository import Shared
 
 _LIMIT = 16 * MAX_FILE_BYTES  # what is larger is no note; it is looked at up to here
-
-
-class MayNotLeave(MeshError):
-    """What would be pushed holds what must stay here. `problems`: all of it."""
-
-    code = "may_not_leave"
-
-    def __init__(self, place: str, problems: list[Problem], commit: str) -> None:
-        first = problems[0]
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        where = f"{first.path}:{first.line}" if first.line else first.path
-        super().__init__(
-            f"nothing was pushed: {where} in a commit that is not pushed yet: {first.cause}{more}",
-            place=place,
-            remedy=f"{first.remedy}; then take it out of the history: git rebase -i {commit[:12] or '--root'}",
-        )
-        self.problems = problems
 
 
 def check(shared: Shared, commit: str, known: str | None) -> None:
@@ -40,7 +23,17 @@ def check(shared: Shared, commit: str, known: str | None) -> None:
             if problem and _is_leak(problem):
                 problems.append(problem)
     if problems:
-        raise MayNotLeave(shared.place, problems, known or "")
+        raise _refusal(shared, problems, known)
+
+
+def _refusal(shared: Shared, problems: list[Problem], known: str | None) -> MayNotLeave:
+    places = [f"{one.path}:{one.line}" if one.line else one.path for one in problems]
+    reasons = [f"{place} in a commit of yours: {one.cause}" for place, one in zip(places, problems, strict=True)]
+    since = known[:12] if known else "--root"
+    remedy = problems[0].remedy if problems[0].key != "local_only" else "Take local_only out, if others may see it"
+    return MayNotLeave(
+        shared.place, reasons, f"{remedy}; or take it out of your commits (git rebase -i {since}), and sync again"
+    )
 
 
 def _is_leak(problem: Problem) -> bool:

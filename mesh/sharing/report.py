@@ -10,6 +10,8 @@ from ..memory import Problem
 from ..merging import Note
 from .applying import Applied
 
+RIVAL = ".rival-"  # in the name of every file that a merge puts beside another
+
 
 @dataclass(slots=True)
 class Report:
@@ -31,6 +33,7 @@ class Report:
     def take(self, applied: Applied) -> None:
         for mine, its in ((self.new, applied.new), (self.changed, applied.changed), (self.gone, applied.gone)):
             mine += [path for path in its if path not in mine]
+        self.conflicts += [path for path in applied.new if RIVAL in path and path not in self.conflicts]
         self._leave_out(applied.in_the_way)
 
     def found(self, problems: Iterable[Problem], notes: Iterable[Note]) -> None:
@@ -45,6 +48,8 @@ class Report:
         self.left_out += [one for one in problems if one not in self.left_out]
 
     def as_dict(self) -> dict[str, Any]:
-        row = {name: getattr(self, name) for name in ("namespace", "commit", "remote", "pushed", "new", "changed", "gone")}
+        row = {
+            name: getattr(self, name) for name in ("namespace", "commit", "remote", "pushed", "new", "changed", "gone")
+        }
         row |= {"conflicts": self.conflicts, "notes": [note._asdict() for note in self.notes]}
         return row | {name: [asdict(one) for one in getattr(self, name)] for name in ("kept_back", "left_out")}

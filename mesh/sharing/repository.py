@@ -170,9 +170,7 @@ class Shared:
         if not commit:
             return None
         parents = self.git.run("rev-parse", f"{commit}^@").decode().split()
-        return Note(
-            parents[0] if len(parents) > 1 else None, parents[-1], Listed.of(self.repository, commit).leaves
-        )
+        return Note(parents[0] if len(parents) > 1 else None, parents[-1], Listed.of(self.repository, commit).leaves)
 
     def drop_note(self) -> None:
         self.git.run("update-ref", "-d", NOTE)
@@ -208,4 +206,3 @@ class Shared:
             self.git.run("update-index", "--no-skip-worktree", "-z", "--stdin", given=paths_given(stale))
         if sets or wanted != had:
             self.git.run("update-index", "-q", "--refresh", accepted=(0, 1))
-

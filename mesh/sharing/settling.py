@@ -11,7 +11,8 @@ from ..files import sha256
 from ..listing import listed
 from ..memory import Memory, iso
 from ..merge import marked, sides
-from ..rivals import How, conflicts as rivals_of, rival_of, settled
+from ..rivals import How, rival_of, settled
+from ..rivals import conflicts as rivals_of
 from ..workspace import Workspace
 
 Row = dict[str, Any]
@@ -37,7 +38,10 @@ def _by_name(workspace: Workspace, memories: list[Memory]) -> dict[str, Memory]:
 
 def _row(name: str, memory: Memory | None, rival: Memory) -> Row:
     """One conflict. `id` and `path`: None if the memory was deleted since, and only its rival is left."""
-    side = {"agent": rival.agent, "since": iso(rival.updated or rival.created) if rival.updated or rival.created else ""}
+    side = {
+        "agent": rival.agent,
+        "since": iso(rival.updated or rival.created) if rival.updated or rival.created else "",
+    }
     ours = {"id": None, "path": None, "agent": "", "since": ""}
     if memory:
         since = memory.updated or memory.created
