@@ -45,7 +45,7 @@ class Shared:
 
     @classmethod
     def open(cls, home: Path, namespace: str) -> Shared:
-        """Raises `UnknownNamespace`, `NotFound` if it is not shared, `GitFailed` if its repository is not to be touched."""
+        """Raises `UnknownNamespace`, `NotFound` if it is not shared, `GitFailed` if it is not to be touched."""
         Vault(home).require(namespace)
         if not (home / namespace / ".git").exists():
             raise NotFound(f"the namespace {namespace!r} is not shared", remedy=f"Share it: mesh share {namespace} URL")

@@ -38,16 +38,17 @@ def _by_name(workspace: Workspace, memories: list[Memory]) -> dict[str, Memory]:
 
 def _row(name: str, memory: Memory | None, rival: Memory) -> Row:
     """One conflict. `id` and `path`: None if the memory was deleted since, and only its rival is left."""
-    side = {
-        "agent": rival.agent,
-        "since": iso(rival.updated or rival.created) if rival.updated or rival.created else "",
-    }
+    side = {"agent": rival.agent, "since": _since(rival)}
     ours = {"id": None, "path": None, "agent": "", "since": ""}
     if memory:
-        since = memory.updated or memory.created
-        ours = {"id": memory.id, "path": memory.path, "agent": memory.agent, "since": iso(since) if since else ""}
+        ours = {"id": memory.id, "path": memory.path, "agent": memory.agent, "since": _since(memory)}
     row = {**ours, "name": name, "rival_id": rival.id, "rival_path": rival.path}
     return row | {f"rival_{key}": value for key, value in side.items()} | {"diff": _difference(memory, rival)}
+
+
+def _since(memory: Memory) -> str:
+    when = memory.updated or memory.created
+    return iso(when) if when else ""
 
 
 def _difference(memory: Memory | None, rival: Memory) -> list[str]:

@@ -7,6 +7,7 @@ The sync lock is held all the while, the write lock only while files are written
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..git.remotes import checked_url, default_branch, fetch, push, remember, se
 from ..git.repository import Repository
 from ..items import is_memory
 from ..locks import locked
+from ..merging import Note
 from ..moves import finish_interrupted
 from ..namespaces import create
 from ..settings import Settings
@@ -46,8 +48,10 @@ def share(settings: Settings, namespace: str, url: str = "", accept: Collection[
     finish_interrupted(settings.home)
     Vault(settings.home).require(name)
     with _sync_lock(settings.home, name):
-        folder = settings.home / name
+        folder, agreed = settings.home / name, _accepted(accept)
         if not (folder / ".git").exists():
+            if url and Relation.UNRELATED not in agreed:
+                _refuse_history(url, name)
             with failures_reported(str(folder)):
                 folder.mkdir(mode=0o700, exist_ok=True)  # a namespace may have local memories only
             Repository.create(folder)
@@ -62,19 +66,18 @@ def share(settings: Settings, namespace: str, url: str = "", accept: Collection[
         if url:
             shared.connect(url, shared.branch)
         if shared.head is None:
-            _begin(shared)
-        return _synced(shared, _accepted(accept))
+            committing.commit_first(shared)
+        return _synced(shared, agreed)
 
 
-def _begin(shared: Shared) -> None:
-    """A first commit of our own, unless the remote has a history to begin with."""
-    if shared.url and fetch(shared.repository, shared.url, shared.branch):
+def _refuse_history(url: str, name: str) -> None:
+    """Raise `InvalidInput` if a remote has a history to begin with: ours would have nothing in common with it."""
+    if _branch_of(url):
         raise InvalidInput(
-            f"{shared.url} has a history already",
-            place=shared.namespace,
-            remedy="Clone it under another name, and move your memories there: mesh clone URL NAME",
+            f"{url} has a history already",
+            place=name,
+            remedy="Clone it under another name (mesh clone URL NAME); or bring both together: --accept unrelated",
         )
-    committing.commit_first(shared)
 
 
 def clone(settings: Settings, url: str, namespace: str = "") -> Report:
@@ -85,6 +88,10 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
         unfinished = settings.home / name / ".git" / "mesh-clone"
         if not unfinished.exists():
             branch = _branch_of(url)
+            if branch is None:
+                raise InvalidInput(
+                    "the remote is empty", place=url, remedy="Share a namespace to it: mesh share NS URL"
+                )
             create(settings, name)
             Repository.create(settings.home / name, branch)
             unfinished.touch()
@@ -101,14 +108,10 @@ def _name_in(url: str) -> str:
     return url.rstrip("/").replace("\\", "/").replace(":", "/").rpartition("/")[2].removesuffix(".git")
 
 
-def _branch_of(url: str) -> str:
-    import tempfile
-
+def _branch_of(url: str) -> str | None:
+    """The branch that a remote begins with; None for an empty one."""
     with tempfile.TemporaryDirectory() as elsewhere:
-        branch = default_branch(Repository.create(Path(elsewhere)), url)
-    if branch is None:
-        raise InvalidInput("the remote is empty", place=url, remedy="Share a namespace to it first: mesh share NS URL")
-    return branch
+        return default_branch(Repository.create(Path(elsewhere)), url)
 
 
 def sync(settings: Settings, namespace: str, accept: Collection[str] = ()) -> Report:
@@ -207,7 +210,7 @@ def _bring_in(shared: Shared, fetched: str | None, report: Report, accept: froze
     found = _inspected(shared, its, mine.leaves)
     had = len(_memories(Listed.of(shared.repository, before or ours).leaves))
     history.refuse(shared.url, how, found, had=had, accept=accept)
-    new, notes = fetched, ()
+    new, notes = fetched, tuple[Note, ...]()
     if ours and not shared.repository.is_ancestor(ours, fetched):
         new, notes = merge_commit(shared, ours, fetched)
     report.found(found.left_out, notes)
