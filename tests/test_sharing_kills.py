@@ -13,7 +13,7 @@ from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F4
 from mesh.errors import RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
-EVERY = int(os.environ.get("MESH_SYNC_KILLS", "9"))  # 1: at every step, some minutes
+EVERY = int(os.environ.get("MESH_SYNC_KILLS", "37"))  # 1: at every step, some minutes
 CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
 
 

@@ -208,7 +208,8 @@ def _bring_in(shared: Shared, fetched: str | None, report: Report, accept: froze
         return
     mine, its = Listed.of(shared.repository, ours), Listed.of(shared.repository, fetched)
     found = _inspected(shared, its, mine.leaves)
-    had = len(_memories(Listed.of(shared.repository, before or ours).leaves))
+    known = before or (ours if how is not Relation.UNRELATED else None)
+    had = len(_memories(Listed.of(shared.repository, known).leaves))
     history.refuse(shared.url, how, found, had=had, accept=accept)
     new, notes = fetched, tuple[Note, ...]()
     if ours and not shared.repository.is_ancestor(ours, fetched):
