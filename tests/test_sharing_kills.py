@@ -10,6 +10,7 @@ import sys
 import pytest
 from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
 
+import mesh as library
 from mesh.errors import RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
@@ -18,7 +19,7 @@ CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "o
 
 
 def killed_at(step: int, act) -> bool:
-    """Let a child act, and kill it before its `step`th call of git or change of a file. False if it had done by then."""
+    """Kill a child that acts before its `step`th call of git or change of a file. False if it was done before that."""
     if not (child := os.fork()):
         left = [step]
 
@@ -86,6 +87,35 @@ def test_a_sync_that_is_killed_at_any_step_is_finished_by_the_next(world, tmp_pa
         second.mesh.close()
         step += EVERY
     assert step > 50
+
+
+@pytest.mark.parametrize("verb", ["clone", "share"])
+def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path, verb):  # noqa: F811
+    """With the same command, at any step."""
+    step = 3
+    while True:
+        home, other = tmp_path / f"home{step}", tmp_path / f"other{step}.git"
+        git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", other.name)
+        Clone(tmp_path / f"home{step}").learn("The door is green") if verb == "share" else None
+
+        def act(home=home, other=other):
+            if verb == "clone":
+                library.clone_namespace(str(remote), "notes", home=home)
+            else:
+                library.share_namespace("notes", str(other), home=home)
+
+        if not killed_at(step, act):
+            break
+        if verb == "share" or "notes" not in library.shared_namespaces(home=home) or _is_marked(home):
+            act()
+        Clone(home).sync()
+        assert Clone(home).texts() == {"The door is green" if verb == "share" else "The lamp in the hall is lit"}, step
+        step += 2 * EVERY
+    assert step > 20
+
+
+def _is_marked(home) -> bool:
+    return not (home / "notes/.git/refs/heads/main").exists() or (home / "notes/.git/mesh-clone").exists()
 
 
 def test_an_edit_after_a_kill_is_merged_with_what_had_half_arrived(world, tmp_path_factory):

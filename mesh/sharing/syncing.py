@@ -92,8 +92,10 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
                 raise InvalidInput(
                     "the remote is empty", place=url, remedy="Share a namespace to it: mesh share NS URL"
                 )
-            create(settings, name)
-            Repository.create(settings.home / name, branch)
+            if not _is_begun(settings.home / name):
+                create(settings, name)
+            if not (settings.home / name / ".git").exists():
+                Repository.create(settings.home / name, branch)
             unfinished.touch()
         shared = Shared.open(settings.home, name)
         if shared.url not in ("", url):
@@ -102,6 +104,13 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
         report = _synced(shared, frozenset())
         unfinished.unlink()
         return report
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder is empty, but for a repository without a commit: as a clone leaves it that was killed at once."""
+    if not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir()):
+        return False
+    return not (folder / ".git").exists() or Repository(folder).commit_of("HEAD") is None
 
 
 def _name_in(url: str) -> str:
