@@ -107,7 +107,7 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether a folder is empty, but for a repository without a commit: as a clone leaves it that was killed at once."""
+    """Whether a folder is empty, but for a repository without a commit: so a clone leaves it that is killed at once."""
     if not folder.is_dir() or any(path.name != ".git" for path in folder.iterdir()):
         return False
     return not (folder / ".git").exists() or Repository(folder).commit_of("HEAD") is None
