@@ -343,7 +343,7 @@ def test_unrelated_history_needs_a_word(ann, remote, tmp_path):
 def test_what_cannot_be_cloned_says_why(tmp_path, remote, ann):
     """An empty remote; a name that is taken; one that is not shared."""
     git(tmp_path, "init", "--quiet", "--bare", "empty.git")
-    with pytest.raises(InvalidInput, match="it is empty"):
+    with pytest.raises(InvalidInput, match="the remote is empty"):
         library.clone_namespace(str(tmp_path / "empty.git"), home=tmp_path / "new")
     with pytest.raises(InvalidInput, match="already"):
         library.clone_namespace(str(remote), "notes", home=ann.home)
