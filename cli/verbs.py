@@ -39,6 +39,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "restore": Verb("changing", "restore", "Bring a memory back from the trash"),
     },
     "Move and share": {
+        "share": Verb("sharing", "share", "Share a namespace through git"),
+        "clone": Verb("sharing", "clone", "Take in a namespace that somebody shares"),
+        "sync": Verb("sharing", "sync", "Commit, fetch, merge and push what is shared"),
+        "conflicts": Verb("sharing", "conflicts", "List memories that were changed in two ways"),
+        "resolve": Verb("sharing", "resolve", "Settle such a conflict"),
         "export": Verb("portability", "export", "Write the memories to a file: JSON, Markdown, tar.gz"),
         "import": Verb("portability", "import_", "Take in memories from a file or folder of many kinds"),
         "namespaces": Verb("namespaces", "app", "List, make, rename, delete and bring back namespaces"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .errors import MeshError
     from .functions import (
         build_context,
+        clone_namespace,
         create_namespace,
         delete_namespace,
         deleted_namespaces,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         namespace_stats,
         rename_namespace,
         restore_namespace,
+        share_namespace,
+        shared_namespaces,
     )
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "MeshError",
     "__version__",
     "build_context",
+    "clone_namespace",
     "create_namespace",
     "delete_namespace",
     "deleted_namespaces",
@@ -41,6 +45,8 @@ __all__ = [
     "namespace_stats",
     "rename_namespace",
     "restore_namespace",
+    "share_namespace",
+    "shared_namespaces",
 ]
 
 _HOMES = dict.fromkeys(__all__, "functions") | {"Mesh": "api", "MeshError": "errors"}

@@ -20,6 +20,7 @@ from .memory import Problem, decimal, iso
 from .recall import recall
 from .rows import Results, Row, learned_row, memory_row, result_rows
 from .settings import Settings
+from .sharing_verbs import SharingVerbs
 from .status import status
 from .workspace import Receipt, Workspace
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .embedding.protocol import Embedder, Reranker
 
 
-class Mesh(HistoryVerbs):
+class Mesh(HistoryVerbs, SharingVerbs):
     """The memories of one namespace, as one agent sees and writes them.
 
     >>> with Mesh(namespace="my-project", agent_id="coding-agent") as mesh:

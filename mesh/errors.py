@@ -12,6 +12,7 @@
     ├── GitFailed             git could not do it                     (exit 1, HTTP 503)
     │   └── RemoteMoved       somebody else pushed in the meantime    (exit 1, HTTP 503)
     ├── RemoteRefused         what a remote sent must not come in     (exit 1, HTTP 409)
+    ├── MayNotLeave           what is to be pushed must stay here     (exit 1, HTTP 409)
     ├── VaultUnavailable      a folder is missing, read-only, full    (exit 1, HTTP 503)
     ├── LockTimeout           another process holds the lock          (exit 1, HTTP 503)
     └── ModelUnavailable      the weights are missing or damaged      (exit 1, HTTP 503)
@@ -151,6 +152,17 @@ class RemoteRefused(MeshError):
     def __init__(self, place: str, reasons: Sequence[str], remedy: str) -> None:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         super().__init__(f"nothing was merged: {reasons[0]}{more}", place=place, remedy=remedy)
+        self.reasons = tuple(reasons)
+
+
+class MayNotLeave(MeshError):
+    """Nothing was pushed, since commits hold what must stay on this machine. `reasons`: one line each."""
+
+    code = "may_not_leave"
+
+    def __init__(self, place: str, reasons: Sequence[str], remedy: str) -> None:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        super().__init__(f"nothing was pushed: {reasons[0]}{more}", place=place, remedy=remedy)
         self.reasons = tuple(reasons)
 
 

@@ -67,6 +67,29 @@ def delete_namespace(namespace: str, *, home: str | Path | None = None) -> int:
     return namespaces.delete(_settings(home), namespace)
 
 
+def share_namespace(
+    namespace: str, url: str = "", *, accept: Sequence[str] = (), home: str | Path | None = None
+) -> Row:
+    """Make a namespace a git repository, connected to `url` if that is given, and sync it: see `Mesh.sync`."""
+    from .sharing import syncing
+
+    return syncing.share(_settings(home), namespace, url, accept).as_dict()
+
+
+def clone_namespace(url: str, namespace: str = "", *, home: str | Path | None = None) -> Row:
+    """A namespace from a repository that somebody shares; named as its address ends, unless `namespace` is given."""
+    from .sharing import syncing
+
+    return syncing.clone(_settings(home), url, namespace).as_dict()
+
+
+def shared_namespaces(*, home: str | Path | None = None) -> list[str]:
+    """The names of the namespaces that are git repositories."""
+    from .sharing import syncing
+
+    return syncing.shared_namespaces(_settings(home))
+
+
 def restore_namespace(namespace: str, *, home: str | Path | None = None) -> int:
     """Bring back the namespace of this name that was deleted last; give how many memories it has.
 

@@ -83,8 +83,9 @@ LAYERS = (
         "portability",
         "evaluation",
         "history",
+        "sharing",
     },
-    {"rows", "history_rows", "history_verbs", "context", "api", "functions"},
+    {"rows", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {

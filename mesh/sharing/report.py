@@ -1,0 +1,55 @@
+"""What a sync did, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..memory import Problem
+from ..merging import Note
+from .applying import Applied
+
+RIVAL = ".rival-"  # in the name of every file that a merge puts beside another
+
+
+@dataclass(slots=True)
+class Report:
+    """`pushed`, `new`, `changed`, `gone`: paths in the namespace. `kept_back`: what was not committed, and why.
+    `left_out`: what arrived and was not written, and why. `conflicts`: paths of rivals that arose or arrived."""
+
+    namespace: str
+    commit: str | None = None
+    remote: str = ""
+    pushed: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    kept_back: list[Problem] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def take(self, applied: Applied) -> None:
+        for mine, its in ((self.new, applied.new), (self.changed, applied.changed), (self.gone, applied.gone)):
+            mine += [path for path in its if path not in mine]
+        self.conflicts += [path for path in applied.new if RIVAL in path and path not in self.conflicts]
+        self._leave_out(applied.in_the_way)
+
+    def found(self, problems: Iterable[Problem], notes: Iterable[Note]) -> None:
+        self._leave_out(problems)
+        for note in notes:
+            if note not in self.notes:
+                self.notes.append(note)
+            if note.kind == "conflict" and note.other not in self.conflicts:
+                self.conflicts.append(note.other)
+
+    def _leave_out(self, problems: Iterable[Problem]) -> None:
+        self.left_out += [one for one in problems if one not in self.left_out]
+
+    def as_dict(self) -> dict[str, Any]:
+        row = {
+            name: getattr(self, name) for name in ("namespace", "commit", "remote", "pushed", "new", "changed", "gone")
+        }
+        row |= {"conflicts": self.conflicts, "notes": [note._asdict() for note in self.notes]}
+        return row | {name: [asdict(one) for one in getattr(self, name)] for name in ("kept_back", "left_out")}

@@ -1,0 +1,42 @@
+"""The verbs of `Mesh` for what is shared through git."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .workspace import Workspace
+
+Row = dict[str, Any]
+
+
+class SharingVerbs:
+    namespace: str
+    workspace: Workspace
+
+    def sync(self, *, accept: Sequence[str] = ()) -> Row:
+        """Bring the namespace and its remote together: commit, fetch, merge, write what arrived, push.
+
+        Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
+        (`path, line, key, cause, remedy`) and `notes` of the merge. `accept`: "rewritten", "unrelated", "gone", for a
+        remote that lost what it had; nothing of ours is lost by it. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
+        """
+        from .sharing import syncing
+
+        return syncing.sync(self.workspace.settings, self.namespace, accept).as_dict()
+
+    def conflicts(self) -> list[Row]:
+        """Memories that two clones changed in two ways.
+
+        Each has `id, path, agent, since` (None and "" if the memory is gone), `rival_id, rival_path, rival_agent,
+        rival_since` and `diff`, lines.
+        """
+        from .sharing import settling
+
+        return settling.conflicts(self.workspace)
+
+    def resolve(self, memory_id: str, how: str = "ours", *, text: bytes | None = None) -> Row:
+        """Settle the conflict of a memory: "ours", "theirs" or "both"; or with a whole file, `text`, in its place."""
+        from .sharing import settling
+
+        return settling.resolve(self.workspace, memory_id, how, text)
