@@ -54,8 +54,7 @@ class Cache:
     def manifest(self) -> Manifest:
         if self._manifest is None:
             with failures_reported(str(self.folder)):
-                self._manifest = self._open()
-                self._identity = self._identity_on_disk()
+                self._manifest, self._identity = self._opened()
         return self._manifest
 
     @property
@@ -156,6 +155,15 @@ class Cache:
             for path in self.folder.glob("*"):
                 if path.name.startswith(("manifest.db", "vectors")):
                     path.unlink(missing_ok=True)
+
+    def _opened(self) -> tuple[Manifest, tuple[int, int] | None]:
+        """The manifest, and which file it is: one that is moved away in this very moment is not taken for another's."""
+        while True:
+            before = self._identity_on_disk()
+            manifest = self._open()
+            if not manifest.writable or (before and before == self._identity_on_disk()):
+                return manifest, before
+            manifest.close()  # it was just made, or replaced: now it is there to be looked at first
 
     def _open(self) -> Manifest:
         path = self.folder / "manifest.db"
