@@ -231,6 +231,7 @@ def test_more_changes_than_the_queue_holds_while_stopped_are_all_known(kept, sca
     assert contents(home) == ["A badger sleeps", OTTER]
 
 
+@pytest.mark.alone
 def test_a_queue_of_sixteen_events_loses_nothing(vault):
     """With the smallest queue nearly every burst overflows it."""
     setting = Path("/proc/sys/fs/inotify/max_queued_events")
