@@ -88,7 +88,8 @@ def pushed(folder: Path, remote: str, lines: str) -> list[Problem]:
         return []
     allowed = allowed_here(git)
     problems = [one for ref in refs if ref.ours for one in in_text(f"the name {ref.name}", ref.name, allowed)]
-    return problems + found(git, tips, sorted(there | _followed(git, remote, refs)))
+    known = there if all(ref.theirs in there for ref in refs) else there | _followed(git, remote, refs)
+    return problems + found(git, tips, sorted(known))
 
 
 class _Ref(NamedTuple):
@@ -113,7 +114,7 @@ def _known_here(git: Git, names: Collection[str]) -> set[str]:
 
 
 def _followed(git: Git, remote: str, refs: Sequence[_Ref]) -> set[str]:
-    """What the remote's branches were when git last looked, where a branch is new to it: it has these commits.
+    """What the remote's branches were when git last looked: it has these commits.
 
     Nothing, if one of the refs tells otherwise: then that was another remote, or it has lost what it had.
     """
@@ -121,5 +122,6 @@ def _followed(git: Git, remote: str, refs: Sequence[_Ref]) -> set[str]:
     said = git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix).decode("utf-8", "replace")
     branches = {name: commit for commit, name in (line.split(" ", 1) for line in said.splitlines())}
     names = {ref.name.replace("refs/heads/", prefix, 1): ref for ref in refs}
-    told_otherwise = any(name in branches and not ref.theirs for name, ref in names.items())
-    return set() if told_otherwise or all(ref.theirs for ref in refs) else set(branches.values())
+    if any(name in branches and not ref.theirs for name, ref in names.items()):
+        return set()
+    return set(branches.values())
