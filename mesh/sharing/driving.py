@@ -1,4 +1,4 @@
-"""The merge driver of git, for people who merge with git: memories key by key, and all else as git does it by itself.
+"""The merge driver, for people who merge with git: memories key by key, and all else as git does it by itself.
 
 A driver can write one file only, so a conflict is left to git in its own markers. docs/SYNC.md, "In a merge driver".
 """
