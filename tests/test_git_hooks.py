@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hashing import write
+from mesh_cli.verbs import PLUMBING, help_text
 from test_sharing import TOKEN, Clone, everything_in, git, joins
 
 import mesh as library
@@ -333,7 +334,7 @@ def test_hooks_that_lie_elsewhere_are_not_touched(ann, caplog):
     shutil.rmtree(ann.folder / ".git/hooks")
     ann.mesh.sync()
     assert not caplog.messages and not (ann.folder / ".git/hooks").exists()
-    library.share_namespace("notes", hooks=True, home=ann.home)
+    library.share_namespace("notes", home=ann.home)
     assert [said.partition("Add to it: ")[2] for said in caplog.messages] == [
         'mesh git-hook pre-commit "$@"',
         'mesh git-hook pre-push "$@"',
@@ -363,6 +364,15 @@ def test_without_a_mesh_that_works_git_stops_and_says_how_to_go_on(ann, tmp_path
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{base}"}
     done = subprocess.run(hook, cwd=ann.folder, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "there is no repository" in done.stderr and "--no-verify" in done.stderr
+
+
+def test_what_git_runs_is_not_in_the_help(home):
+    """But has help of its own, and says what it does not know."""
+    mesh = Path(sys.executable).with_name("mesh")
+    assert not [name for name in PLUMBING if name in help_text()]
+    for words, code, said in ((["--help"], 0, "pre-commit or pre-push"), (["post-merge"], 2, "there is no hook")):
+        done = subprocess.run([mesh, "git-hook", *words], capture_output=True, text=True)
+        assert done.returncode == code and said in done.stdout + done.stderr
 
 
 def test_hooks_in_a_circle_end(ann):

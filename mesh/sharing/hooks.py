@@ -20,10 +20,11 @@ _WANTED = "mesh.hooks"
 _ASKED = r"^(core\.hookspath|mesh\.hooks|merge\.mesh\.(name|driver))$"
 
 
-def keep(git: Git, wanted: bool | None = None) -> None:
+def keep(git: Git, wanted: bool | None = None, *, tell: bool = False) -> None:
     """Put right what is missing or outdated; nothing is written where all is as it should be.
 
-    `wanted`: what a person says from now on; None for what they said before. What cannot be written is only told.
+    `wanted`: what a person says from now on; None for what they said before. What cannot be written is only told;
+    `tell`: so is what they have to do themselves.
     """
     settings = _settings(git)
     if wanted is not None and wanted == (settings.get(_WANTED) == "false"):
@@ -31,7 +32,7 @@ def keep(git: Git, wanted: bool | None = None) -> None:
     is_on = wanted if wanted is not None else settings.get(_WANTED) != "false"
     try:
         if is_on:
-            _install(git, settings, asked_for=wanted is not None)
+            _install(git, settings, tell=tell)
         elif wanted is False:
             _remove(git)
     except OSError as error:
@@ -46,7 +47,7 @@ def _settings(git: Git) -> dict[str, str]:
     return {key: value for scope, key, value in pairs if scope != "command"}
 
 
-def _install(git: Git, settings: dict[str, str], *, asked_for: bool) -> None:
+def _install(git: Git, settings: dict[str, str], *, tell: bool) -> None:
     for key, value in (("merge.mesh.name", DRIVER_NAME), ("merge.mesh.driver", driver())):
         if settings.get(key) != value:
             git.run("config", "--local", key, value)
@@ -56,7 +57,7 @@ def _install(git: Git, settings: dict[str, str], *, asked_for: bool) -> None:
     if elsewhere is None:
         for name in NAMES:
             _put(common / "hooks" / name)
-    elif asked_for:
+    elif tell:
         for name in NAMES:
             if CALL not in _text(elsewhere / name):
                 log.warning('%s: core.hooksPath leads here. Add to it: %s %s "$@"', elsewhere / name, CALL, name)

@@ -18,7 +18,11 @@ from ..secrets import Found
 ALLOW_SETTING = "mesh.allowSecret"
 PIECE = 1 << 18  # bytes, of what is looked at piece by piece
 _OVERLAP = 1 << 12  # what a piece has of the one before: a name and its value may stand on two lines
-_SAYS_LOCAL = re.compile(rb"^local_only[ \t]*:[ \t]*[\"']?(?:true|yes)\b", re.MULTILINE | re.IGNORECASE)
+# In the front matter of a file that cannot be read: for its size, its conflict markers, or whatever it is.
+_SAYS_LOCAL = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?(?:---|<<<<<<< )(?s:.{0,8192}?)^local_only[ \t]*:[ \t]*[\"']?(?:true|yes)\b",
+    re.MULTILINE | re.IGNORECASE,
+)
 _SIGNATURE = re.compile(
     r"-----BEGIN (?P<kind>[A-Z ]*SIGNATURE|[A-Z ]*MESSAGE)-----.*?-----END (?P=kind)-----", re.DOTALL
 )

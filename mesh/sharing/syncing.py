@@ -69,7 +69,7 @@ def share(
             )
         if url:
             shared.connect(url, shared.branch)
-        hooks.keep(shared.git, with_hooks)
+        hooks.keep(shared.git, with_hooks, tell=True)
         if shared.head is None:
             committing.commit_first(shared)
         return _synced(shared, agreed)
@@ -106,7 +106,7 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
         if shared.url not in ("", url):
             raise InvalidInput(f"a clone of {shared.url} is unfinished there", place=name, remedy="Choose another name")
         shared.connect(url, shared.repository.branch())
-        hooks.keep(shared.git)
+        hooks.keep(shared.git, tell=True)
         report = _synced(shared, frozenset())
         unfinished.unlink()
         return report
