@@ -185,6 +185,7 @@ def test_what_must_not_leave_is_not_pushed(ann, remote):
         "conflict.md": ("<<<<<<< a\n---\nlocal_only: true\n=======\n>>>>>>> b\n", "conflict.md: it is local_only"),
         "a:b.md": (f"\n{SECRET}", "a:b.md:2"),
         "logo.bin": (f"\0\n{SECRET}", "logo.bin:2"),
+        "shell.txt": (SECRET.encode("utf-16"), "shell.txt:1"),
         f"{TOKEN}.txt": ("x\n", "its name"),
         "large.txt": (("words of no meaning " * 50 + "\n") * 1100 + SECRET, "large.txt:1101"),
     }
@@ -192,11 +193,12 @@ def test_what_must_not_leave_is_not_pushed(ann, remote):
         write(ann.home, f"notes/{name}", text)
     git(ann.folder, "add", ".")
     git(ann.folder, "commit", "--quiet", "--no-verify", "-m", "Oops")
+    commit = git(ann.folder, "rev-parse", "--short", "HEAD").strip()
     git(ann.folder, "rm", "--quiet", "--", *leaks)
     git(ann.folder, "commit", "--quiet", "--no-verify", "-m", "Never mind")
     code, out = ran(ann.folder, "push")
     assert code == 1 and "nothing was pushed" in out
-    assert [said for _, said in leaks.values() if said not in out] == []
+    assert [said for _, said in leaks.values() if said not in out] == [] and f", in commit {commit}. " in out
     with pytest.raises(MayNotLeave, match="git rebase -i") as refused:
         ann.mesh.sync()
     assert len(refused.value.reasons) == out.count("mesh: ") - 1 >= len(leaks)

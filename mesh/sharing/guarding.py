@@ -43,7 +43,7 @@ def staged(folder: Path) -> list[Problem]:
     # Of `git commit -a` and `git commit PATH` this is not the usual one.
     env = {"GIT_INDEX_FILE": str(folder.absolute() / named["GIT_INDEX_FILE"])} if "GIT_INDEX_FILE" in named else {}
     blobs = _new_blobs(git, env)
-    return list(islice(leaking(git, list(sized(git, blobs))), MOST_TOLD)) if blobs else []
+    return [why for _, why in islice(leaking(git, list(sized(git, blobs))), MOST_TOLD)] if blobs else []
 
 
 def _new_blobs(git: Git, env: dict[str, str]) -> dict[str, str]:
@@ -82,10 +82,10 @@ def pushed(folder: Path, remote: str, lines: str) -> list[Problem]:
     """
     git = repository_here(folder)
     refs = [_ref(line) for line in lines.splitlines() if line.strip()]
-    there = _known_here(git, {ref.theirs for ref in refs if ref.theirs})
     tips = sorted({ref.ours for ref in refs if ref.ours})
     if not tips:
         return []
+    there = _known_here(git, {ref.theirs for ref in refs if ref.theirs})
     allowed = allowed_here(git)
     problems = [one for ref in refs if ref.ours for one in in_text(f"the name {ref.name}", ref.name, allowed)]
     known = there if all(ref.theirs in there for ref in refs) else there | _followed(git, remote, refs)

@@ -23,6 +23,7 @@ _SAYS_LOCAL = re.compile(
     rb"\A(?:\xef\xbb\xbf)?(?:---|<<<<<<< )(?s:.{0,8192}?)^local_only[ \t]*:[ \t]*[\"']?(?:true|yes)\b",
     re.MULTILINE | re.IGNORECASE,
 )
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # so begins what some shells write into files
 _SIGNATURE = re.compile(
     r"-----BEGIN (?P<kind>[A-Z ]*SIGNATURE|[A-Z ]*MESSAGE)-----.*?-----END (?P=kind)-----", re.DOTALL
 )
@@ -55,7 +56,8 @@ def memory_in(path: str, data: bytes) -> Memory | None:
 def secrets_in(path: str, data: bytes, memory: Memory | None, allowed: Collection[str] = ()) -> Iterator[Problem]:
     """What in a file looks like a secret, by its lines. `memory`: what it is read as."""
     own = secrets.allowed_by(memory) if memory else frozenset[str]()
-    for one in secrets.find(data.decode("utf-8", "replace"), own.union(allowed)):
+    coding = "utf-16" if data[:2] in _UTF_16 else "utf-8"
+    for one in secrets.find(data.decode(coding, "replace"), own.union(allowed)):
         yield _secret(path, one, bool(memory) and path[-3:].lower() == ".md")
 
 

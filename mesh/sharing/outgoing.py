@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from .leaves import text_of
 from .repository import Shared
 
 MOST_TOLD = 50
+_MOST_FOLLOWED = 10  # of which it is said with which commit they came
 _LIST_BYTES = 1 << 30
 _STRUCTURE = re.compile(r"(?:tree|parent|object|type|gpgsig(?:-sha256)?) ")  # headers that hold no words of people
 
@@ -39,7 +41,7 @@ def check(shared: Shared, commit: str, known: str | None) -> None:
 
 def _refusal(shared: Shared, problems: Sequence[Problem], known: str | None) -> MayNotLeave:
     places = [f"{one.path}:{one.line}" if one.line else one.path for one in problems]
-    reasons = [f"{place}, in a commit of yours: {one.cause}" for place, one in zip(places, problems, strict=True)]
+    reasons = [f"{place}: {one.cause}" for place, one in zip(places, problems, strict=True)]
     since = known[:12] if known else "--root"
     return MayNotLeave(
         shared.place,
@@ -51,16 +53,25 @@ def _refusal(shared: Shared, problems: Sequence[Problem], known: str | None) -> 
 def found(git: Git, tips: Sequence[str], known: Sequence[str]) -> list[Problem]:
     """Why what `tips` have and `known` have not may not be sent; at most `MOST_TOLD` reasons."""
     objects = sent(git, tips, known)
-    if not objects:
-        return []
-    return list(islice(leaking(git, objects), MOST_TOLD))
+    pairs = list(islice(leaking(git, objects), MOST_TOLD)) if objects else []
+    blobs = list(dict.fromkeys(one.name for one, _ in pairs if one.kind == "blob"))[:_MOST_FOLLOWED]
+    came_with = {name: _came_with(git, name, tips, known) for name in blobs}
+    return [replace(why, cause=why.cause + came_with.get(one.name, "")) for one, why in pairs]
 
 
-def leaking(git: Git, objects: Sequence[Sent]) -> Iterator[Problem]:
+def _came_with(git: Git, blob: str, tips: Sequence[str], known: Sequence[str]) -> str:
+    """Which commit has put this there, in words; "" if that was a merge."""
+    only = (f"--find-object={blob}", "--diff-filter=AM", "--max-count=1", "--no-renames")
+    said = git.run("log", "--format=%h", *only, *tips, *(f"^{name}" for name in known), "--").decode().strip()
+    return f", in commit {said}" if said else ""
+
+
+def leaking(git: Git, objects: Sequence[Sent]) -> Iterator[tuple[Sent, Problem]]:
+    """What of these may not leave, and why."""
     allowed = leaks.allowed_here(git)
     with Blobs(git) as blobs:
         for one in objects:
-            yield from list(_leaks_of(one, blobs, allowed))
+            yield from [(one, why) for why in _leaks_of(one, blobs, allowed)]
 
 
 def _leaks_of(one: Sent, blobs: Blobs, allowed: Collection[str]) -> Iterator[Problem]:
