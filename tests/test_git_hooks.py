@@ -368,6 +368,19 @@ def test_without_a_mesh_that_works_git_stops_and_says_how_to_go_on(ann, tmp_path
     assert done.returncode == 1 and "there is no repository" in done.stderr and "--no-verify" in done.stderr
 
 
+def test_hooks_that_cannot_be_written_do_not_keep_anything_from_being_synced(ann, caplog):
+    """It is told. A folder that is a link, to one in commits perhaps, is not written to."""
+    shutil.rmtree(ann.folder / ".git/hooks")
+    (ann.folder / ".git/hooks").write_text("")
+    ann.learn("The door is green")
+    assert ann.sync()["pushed"] and "are not as they should be" in caplog.text
+    (ann.folder / ".git/hooks").unlink()
+    (ann.folder / "tools").mkdir()
+    (ann.folder / ".git/hooks").symlink_to("../tools")
+    ann.sync()
+    assert not [*(ann.folder / "tools").iterdir()]
+
+
 def test_what_git_runs_is_not_in_the_help(home):
     """But has help of its own, and says what it does not know."""
     mesh = Path(sys.executable).with_name("mesh")

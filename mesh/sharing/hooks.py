@@ -60,7 +60,7 @@ def _install(git: Git, settings: dict[str, str], *, tell: bool) -> None:
     elif tell:
         for name in NAMES:
             if CALL not in _text(elsewhere / name):
-                log.warning('%s: core.hooksPath leads here. Add to it: %s %s "$@"', elsewhere / name, CALL, name)
+                log.warning('%s: git looks for this hook here. Add to it: %s %s "$@"', elsewhere / name, CALL, name)
 
 
 def _common(git: Git) -> Path:
@@ -70,9 +70,9 @@ def _common(git: Git) -> Path:
 
 
 def _elsewhere(git: Git, said: str, usual: Path) -> Path | None:
-    """The folder in which git looks for hooks, if that is not the usual one."""
+    """The folder in which git looks for hooks, if that is not the usual one, or this is a link to another."""
     if not said:
-        return None
+        return usual if usual.is_symlink() else None
     folder = (git.work_tree or git.git_dir) / Path(said).expanduser()
     return None if folder.resolve() == usual.resolve() else folder
 
