@@ -300,6 +300,9 @@ def test_a_sync_puts_right_what_is_missing_or_old_and_writes_nothing_else(ann):
     stamps = [path.stat().st_mtime_ns for path in good]
     ann.sync()
     assert [path.stat().st_mtime_ns for path in good] == stamps
+    (folder / "hooks/pre-commit").chmod(0o644)
+    ann.sync()
+    assert os.access(folder / "hooks/pre-commit", os.X_OK)
     (folder / "hooks/pre-commit").unlink()
     (folder / "hooks/pre-push").write_text(f"#!/bin/sh\n{MARK} older\n")
     (folder / "info/attributes").write_text("*.bin -diff\n")

@@ -7,10 +7,12 @@ company's own) nothing is put there, since that folder may be in commits: the pe
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from ..errors import GitFailed
 from ..git.running import Git
 from .hook_texts import ASIDE, ATTRIBUTES, BEGIN, CALL, DRIVER_NAME, END, MARK, NAMES, driver, hook
 
@@ -35,8 +37,8 @@ def keep(git: Git, wanted: bool | None = None, *, tell: bool = False) -> None:
             _install(git, settings, tell=tell)
         elif wanted is False:
             _remove(git)
-    except OSError as error:
-        log.warning("%s: the hooks of git are not as they should be (%s)", git.git_dir, error.strerror or error)
+    except (OSError, GitFailed) as error:
+        log.warning("%s: the hooks of git are not as they should be (%s)", git.git_dir, error)
 
 
 def _settings(git: Git) -> dict[str, str]:
@@ -84,7 +86,7 @@ def _put(place: Path) -> None:
     """Let a hook be ours, and call what was there before."""
     text = _text(place)
     if MARK in text:
-        if text != hook(place.name):
+        if text != hook(place.name) or not os.access(place, os.X_OK):  # git passes over one that cannot be run
             _write(place, hook(place.name), 0o755)
         return
     # Somebody's own hook asks Mesh itself; or pre-commit's, which has moved ours aside and runs it.
