@@ -212,9 +212,10 @@ def test_words_about_commits_are_looked_at(ann):
     assert "its message:3" in ran(ann.folder, "push")[1]
     with pytest.raises(MayNotLeave, match="its message:3"):
         ann.mesh.sync()
-    signed = f"x\n\n-----BEGIN PGP SIGNATURE-----\n\n{TOKEN}\n-----END PGP SIGNATURE-----"
-    git(ann.folder, "commit", "--quiet", "--amend", "--no-verify", "-m", signed)
-    assert ran(ann.folder, "push")[0] == 0
+    for text, code in ((TOKEN, 1), ("AK" + "IAZ7Q2M4K9X1B3V5N8", 0)):
+        signed = f"x\n\n-----BEGIN PGP SIGNATURE-----\n\n{text}\n-----END PGP SIGNATURE-----"
+        git(ann.folder, "commit", "--quiet", "--amend", "--no-verify", "-m", signed)
+        assert ran(ann.folder, "push")[0] == code
     commit(ann, "b.md", "Two\n", f"--author={TOKEN} <a@example.org>")
     assert "its author" in ran(ann.folder, "push")[1]
     git(ann.folder, "commit", "--quiet", "--amend", "--no-verify", "--reset-author", "-m", "x")

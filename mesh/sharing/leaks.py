@@ -25,7 +25,7 @@ _SAYS_LOCAL = re.compile(
 )
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # so begins what some shells write into files
 _SIGNATURE = re.compile(
-    r"-----BEGIN (?P<kind>[A-Z ]*SIGNATURE|[A-Z ]*MESSAGE)-----.*?-----END (?P=kind)-----", re.DOTALL
+    r"-----BEGIN ((?:PGP|SSH) SIGNATURE)-----\r?\n(?:[A-Za-z0-9+/=]*\r?\n|\w+: .*\n)*-----END \1-----"
 )
 
 
