@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from mesh.errors import InvalidInput
 
-from .verbs import ALIASES, VERBS, help_text
+from .verbs import ALIASES, PLUMBING, VERBS, help_text
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -46,7 +46,7 @@ def group() -> LazyGroup:
 @cache  # typer asks for each twice, and it takes some milliseconds
 def command(name: str) -> Any:
     """The command of a verb or alias; None if there is no such verb."""
-    verb = VERBS.get(ALIASES.get(name, name))
+    verb = VERBS.get(ALIASES.get(name, name)) or PLUMBING.get(name)
     if verb is None:
         return None
     found = getattr(import_module(f".{verb.module}", __package__), verb.attribute)

@@ -28,6 +28,10 @@ def share(
     namespace: Annotated[str, typer.Argument(metavar="NS", help="The namespace.")],
     url: Url = None,
     accept: Accept = None,
+    hooks: Annotated[
+        bool | None,
+        typer.Option("--hooks/--no-hooks", help="Hold git's own commands there to the same rules.  [default: hooks]"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Its folder becomes a git repository, connected to URL, and is synced.
@@ -36,7 +40,7 @@ def share(
     """
     from mesh.functions import share_namespace
 
-    _told([share_namespace(namespace, url or "", accept=accept or ())], as_json)
+    _told([share_namespace(namespace, url or "", accept=accept or (), hooks=hooks)], as_json)
 
 
 def clone(

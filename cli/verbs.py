@@ -60,6 +60,11 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "completion": Verb("completion", "completion", "Print the completion script of your shell"),
     },
 }
+# What git runs, and people only by hand where something is wrong: not in the help.
+PLUMBING = {
+    "git-hook": Verb("plumbing", "git_hook", "Say whether git may commit or push this"),
+    "merge-driver": Verb("plumbing", "merge_driver", "Merge a memory's file in three versions"),
+}
 VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
 ALIASES = {"add": "learn", "ask": "recall"}
 

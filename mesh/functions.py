@@ -68,12 +68,20 @@ def delete_namespace(namespace: str, *, home: str | Path | None = None) -> int:
 
 
 def share_namespace(
-    namespace: str, url: str = "", *, accept: Sequence[str] = (), home: str | Path | None = None
+    namespace: str,
+    url: str = "",
+    *,
+    accept: Sequence[str] = (),
+    hooks: bool | None = None,
+    home: str | Path | None = None,
 ) -> Row:
-    """Make a namespace a git repository, connected to `url` if that is given, and sync it: see `Mesh.sync`."""
+    """Make a namespace a git repository, connected to `url` if that is given, and sync it: see `Mesh.sync`.
+
+    `hooks`: whether git's own commands there are held to the same rules, by hooks and a merge driver; None: as before.
+    """
     from .sharing import syncing
 
-    return syncing.share(_settings(home), namespace, url, accept).as_dict()
+    return syncing.share(_settings(home), namespace, url, accept, hooks).as_dict()
 
 
 def clone_namespace(url: str, namespace: str = "", *, home: str | Path | None = None) -> Row:

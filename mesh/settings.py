@@ -87,3 +87,9 @@ def git_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """
     env = os.environ if environ is None else environ
     return {name: value for name, value in env.items() if not name.startswith("GIT_") or name.startswith(_OF_GIT)}
+
+
+def named_by_git(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What git tells the hooks that it runs: the repository and the index, where they are not the usual ones."""
+    env = os.environ if environ is None else environ
+    return {name: env[name] for name in ("GIT_DIR", "GIT_INDEX_FILE") if env.get(name)}

@@ -220,7 +220,7 @@ def test_a_leak_that_was_committed_with_git_is_not_pushed(ann, bob, remote, text
     """Also if a later commit took it out; what others did still comes in."""
     write(ann.home, "notes/leak.md", text)
     git(ann.folder, "add", "leak.md")
-    git(ann.folder, "commit", "--quiet", "-m", "Oops")
+    git(ann.folder, "commit", "--quiet", "--no-verify", "-m", "Oops")
     git(ann.folder, "rm", "--quiet", "leak.md")
     git(ann.folder, "commit", "--quiet", "-m", "Never mind")
     bob.learn("The door is green")

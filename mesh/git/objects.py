@@ -71,6 +71,25 @@ class Blobs:
         stdout.read(1)
         return data
 
+    def pieces(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
+        """An object of any kind, in pieces of at most `size` bytes, all of which must be taken. Raises `GitFailed`."""
+        stdin, stdout = self._streams()
+        stdin.write(name.encode("ascii") + b"\n")
+        stdin.flush()
+        header = stdout.readline(200).split()
+        if len(header) != 3:
+            self.__exit__()
+            said = b" ".join(header[1:]).decode("ascii", "replace") or "git ended"
+            raise GitFailed(f"it cannot be read ({said})", place=name)
+        left = int(header[2])
+        while left:
+            piece = stdout.read(min(left, size))
+            if not piece:
+                raise GitFailed("git ended while it was read", place=name)
+            left -= len(piece)
+            yield piece
+        stdout.read(1)
+
     def _streams(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None:
             self._process = self._git.start("cat-file", "--batch")

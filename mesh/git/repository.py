@@ -30,9 +30,11 @@ _UNDER_WAY = {
     "rebase-merge": "a rebase",
     "rebase-apply": "a rebase",
 }
-# Settings of one repository that make git run programs or lead it elsewhere.
+OWN_SETTINGS = ("merge.mesh.driver",)  # what Mesh itself puts into a repository's settings, and never runs
+# Settings of one repository that make git run programs or lead it elsewhere. core.hooksPath is none of them: teams set
+# it (husky does), and every call of ours overrides it.
 _RUNS_PROGRAMS = re.compile(
-    r"core\.(?:fsmonitor|hookspath|sshcommand|gitproxy|editor|pager|askpass|alternaterefscommand|worktree)"
+    r"core\.(?:fsmonitor|sshcommand|gitproxy|editor|pager|askpass|alternaterefscommand|worktree)"
     r"|include(?:if)?\..*|filter\..*|diff\..*\.(?:command|textconv)|diff\.external|merge\..*\.driver|credential\..*"
     r"|remote\..*\.(?:uploadpack|receivepack|vcs|proxy)|url\..*|protocol\..*|uploadpack\..*|gpg\..*|alias\..*|pager\..*"
     r"|submodule\..*|http\..*|extensions\.(?:worktreeconfig|partialclone)|sequence\.editor|.*\.promisor"
@@ -73,7 +75,7 @@ class Repository:
         return made
 
     @classmethod
-    def open(cls, folder: Path, *, own: Sequence[str] = (), trusted: bool = False) -> Repository:
+    def open(cls, folder: Path, *, own: Sequence[str] = OWN_SETTINGS, trusted: bool = False) -> Repository:
         """The one that is there. Raises `GitFailed` if it is not a plain one, or its settings run programs.
 
         `own`: settings that Mesh made. `trusted`: whether a person said that all of them are theirs.

@@ -11,7 +11,6 @@ from ..git import reading
 from ..git.repository import Repository
 from ..workspace import Workspace
 
-OWN_SETTINGS = ("merge.mesh.driver", "merge.mesh.name")  # what Mesh itself puts into a repository's settings
 _WHOLE_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z|today\Z|yesterday\Z", re.IGNORECASE)
 
 
@@ -27,7 +26,7 @@ class Past:
                 remedy="Make it one with git init and a commit",
             )
         self.namespace = workspace.namespace
-        self.repository = Repository.open(folder, own=OWN_SETTINGS)
+        self.repository = Repository.open(folder)
 
     @property
     def head(self) -> str:

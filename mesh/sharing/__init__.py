@@ -7,5 +7,7 @@ note      the commit `refs/mesh/applying` while a branch moves: its tree is what
           to be, the one before that what the branch was. Whoever finds it carries out the rest
 
 `repository` opens, `committing` commits what changed in the folder, `joining` merges, `applying` writes what arrived,
-`outgoing` looks at what is to leave, `syncing` has the order of all that, `settling` the conflicts. docs/SYNC.md.
+`outgoing` looks at what is to leave (`leaks` says what must not), `syncing` has the order of all that, `settling` the
+conflicts. For people who use git there: `hooks` and `hook_texts` put hooks and a merge driver in, `guarding` and
+`driving` are what these run. docs/SYNC.md.
 """

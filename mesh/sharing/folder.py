@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from .. import codec, secrets
+from .. import codec
 from ..errors import GitFailed, MalformedMemory, VaultUnavailable
 from ..files import Folder
 from ..git.repository import FILE
 from ..memory import Memory, Problem
 from ..scan import scan
+from . import leaks
 from .leaves import Leaf, Leaves, blob_name, may_be_written, unfit
 from .repository import Index, Shared
 
@@ -90,7 +91,7 @@ def _look(shared: Shared, path: str, head: Leaves, on_disk: Leaves, index: Index
     if was and was.blob == name:
         return
     leaf = Leaf(was.mode if was else FILE, name)
-    memory, problem = judged(path, data)
+    memory, problem = judged(path, data, shared.allowed)
     if problem is None and _is_staged(path, leaf, head, index):
         problem = _staged(path)
     if problem:
@@ -105,8 +106,8 @@ def _read(shared: Shared, path: str) -> bytes:
         return folder.read(name)
 
 
-def judged(path: str, data: bytes) -> tuple[Memory | None, Problem | None]:
-    """The memory in a file, and why it may not go out."""
+def judged(path: str, data: bytes, allowed: Collection[str] = ()) -> tuple[Memory | None, Problem | None]:
+    """The memory in a file, and why it may not go out. `allowed`: fingerprints of what is no secret."""
     if why := unfit(path):
         return None, Problem(path, 0, "", why, "Rename it")
     memory = None
@@ -117,18 +118,7 @@ def judged(path: str, data: bytes) -> tuple[Memory | None, Problem | None]:
             return None, Problem(path, error.line, "", error.reason, error.remedy)
         if memory.local_only:
             return memory, Problem(path, 0, "local_only", "it is local_only", "Nothing to do: it stays on this machine")
-    return memory, next(_secrets(path, data), None)
-
-
-def _secrets(path: str, data: bytes) -> Iterator[Problem]:
-    for one in secrets.in_file(data, path):
-        yield Problem(
-            path,
-            one.line,
-            "",
-            f"it looks like a secret ({one.kind}: {one.excerpt})",
-            f"Leave it out; or, if it is none, say so in its front matter: {secrets.ALLOW_KEY}: [{one.fingerprint}]",
-        )
+    return memory, next(leaks.secrets_in(path, data, memory or leaks.memory_in(path, data), allowed), None)
 
 
 def _is_staged(path: str, now: Leaf | None, head: Mapping[str, Leaf], index: Index) -> bool:

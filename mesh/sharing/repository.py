@@ -14,6 +14,7 @@ from ..errors import GitFailed, NotFound
 from ..git.remotes import checked_branch, checked_url
 from ..git.repository import Person, Repository
 from ..vault import Vault
+from .leaks import allowed_here
 from .leaves import Leaf, Leaves, Listed, Sets, differing, index_info, paths_given, write_tree
 
 NOTE = "refs/mesh/applying"
@@ -56,6 +57,11 @@ class Shared:
     def setting(self, name: str) -> str:
         said = self.git.run("config", "--local", "--no-includes", "--get", name, accepted=(0, 1))
         return said.decode("utf-8", "replace").strip()
+
+    @cached_property
+    def allowed(self) -> frozenset[str]:
+        """Fingerprints of what a person said is no secret, in this clone."""
+        return allowed_here(self.git)
 
     @cached_property
     def url(self) -> str:

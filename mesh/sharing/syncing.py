@@ -27,7 +27,7 @@ from ..moves import finish_interrupted
 from ..namespaces import create
 from ..settings import Settings
 from ..vault import Vault
-from . import committing, outgoing
+from . import committing, hooks, outgoing
 from .applying import advance, finish
 from .joining import merge_commit
 from .leaves import Leaf, Leaves, Listed, differing, with_sets
@@ -39,8 +39,12 @@ LOCK_SECONDS = 600.0  # to wait for another sync of the namespace
 ACCEPTABLE = {"rewritten": Relation.REWRITTEN, "unrelated": Relation.UNRELATED, "gone": Relation.GONE}
 
 
-def share(settings: Settings, namespace: str, url: str = "", accept: Collection[str] = ()) -> Report:
+def share(
+    settings: Settings, namespace: str, url: str = "", accept: Collection[str] = (), with_hooks: bool | None = None
+) -> Report:
     """Make a namespace's folder a repository, connect it, commit and push. Also to finish what was interrupted.
+
+    `with_hooks`: whether people who use git there get hooks and a merge driver; None: as before, at first yes.
 
     Raises `UnknownNamespace`, `InvalidInput` if it is connected to something else already, `GitFailed`.
     """
@@ -65,6 +69,7 @@ def share(settings: Settings, namespace: str, url: str = "", accept: Collection[
             )
         if url:
             shared.connect(url, shared.branch)
+        hooks.keep(shared.git, with_hooks, tell=True)
         if shared.head is None:
             committing.commit_first(shared)
         return _synced(shared, agreed)
@@ -101,6 +106,7 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
         if shared.url not in ("", url):
             raise InvalidInput(f"a clone of {shared.url} is unfinished there", place=name, remedy="Choose another name")
         shared.connect(url, shared.repository.branch())
+        hooks.keep(shared.git, tell=True)
         report = _synced(shared, frozenset())
         unfinished.unlink()
         return report
@@ -132,6 +138,7 @@ def sync(settings: Settings, namespace: str, accept: Collection[str] = ()) -> Re
     finish_interrupted(settings.home)
     shared = Shared.open(settings.home, name)
     with _sync_lock(settings.home, name):
+        hooks.keep(shared.git)
         return _synced(shared, agreed)
 
 
