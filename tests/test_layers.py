@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -278,6 +279,14 @@ def test_everything_public_in_the_api_says_what_it_does():
     ]
     assert {"Mesh", "learn", "recall"} <= {node.name for node in public}
     assert not [node.name for node in public if not ast.get_docstring(node)]
+
+
+def test_every_package_is_installed():
+    """An editable install would not notice one that is missing from pyproject.toml."""
+    there = {file.parent.relative_to(ROOT) for top in ("mesh", "cli", "servers") for file in ROOT.glob(f"{top}/**/*.py")}
+    names = {".".join(path.parts).replace("cli", "mesh_cli").replace("servers", "mesh_servers") for path in there}
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert sorted(names) == sorted(said)
 
 
 def test_no_module_is_without_a_docstring_or_longer_than_it_should_be():
