@@ -14,7 +14,7 @@ from typing import TypeVar
 from .errors import MalformedMemory
 from .front_matter import Document, FrontMatterError, Value, edited, split
 from .front_matter.edit import Change
-from .memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, Problem, decimal, derived_id, iso, normalised
+from .memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, Problem, decimal, derived_id, iso, normalised, plain_tag
 
 T = TypeVar("T")
 
@@ -275,7 +275,7 @@ def _as_tags(value: Value) -> tuple[str, ...] | None:
     texts = _as_texts([*value.split(",")] if isinstance(value, str) else value)
     if texts is None:
         return None
-    return tuple(dict.fromkeys(tag for text in texts if (tag := text.strip().lstrip("#").strip())))
+    return tuple(dict.fromkeys(tag for text in texts if (tag := plain_tag(text))))
 
 
 def _as_id(value: Value) -> str | None:

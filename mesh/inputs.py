@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from .codec import NOTHING, conflict_line, parse_time
 from .errors import InvalidInput
-from .memory import ID_FORM, TYPES, normalised
+from .memory import ID_FORM, TYPES, normalised, plain_tag
 
 MAX_CONTENT_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 16 * 1024
@@ -120,7 +120,7 @@ def tags(values: Iterable[str] | None) -> tuple[str, ...]:
         values = values.split(",")
     if values is not None and not isinstance(values, Iterable):
         raise InvalidInput(f"{values!r} is not a list of words", place="tags", remedy="Give a list")
-    kept = tuple(dict.fromkeys(tag for value in values or () if (tag := word(value, "tag").lstrip("#").strip())))
+    kept = tuple(dict.fromkeys(tag for value in values or () if (tag := plain_tag(word(value, "tag")))))
     if len(kept) > MAX_TAGS:
         raise InvalidInput(f"there are {len(kept)}, more than {MAX_TAGS}", place="tags", remedy="Use fewer")
     if bad := next((tag for tag in kept if "," in tag), None):

@@ -205,6 +205,11 @@ def decimal(number: float) -> str:
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
+def plain_tag(text: str) -> str:
+    """A tag without white space around it and any `#` before it."""
+    return re.sub(r"\A[#\s]+", "", text).rstrip()
+
+
 def normalised(text: str) -> str:
     """Content as it counts for comparison and hashing: LF, no blank lines before, no white space after."""
     text = re.sub(r"\r+\n", "\n", text).rstrip()

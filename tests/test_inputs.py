@@ -196,6 +196,8 @@ def test_there_is_an_end_to_tags():
 @given(st.lists(st.text(st.sampled_from("#ab ~'\""), min_size=1, max_size=5), max_size=3))
 @example(["# a"])
 @example(["##a"])
+@example(["# #"])
+@example(["# #a"])
 def test_accepted_tags_are_read_back(values):
     """What is answered after learning is what a later reader finds in the file."""
     kept = accepted(inputs.tags, values)

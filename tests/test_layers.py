@@ -283,7 +283,9 @@ def test_everything_public_in_the_api_says_what_it_does():
 
 def test_every_package_is_installed():
     """An editable install would not notice one that is missing from pyproject.toml."""
-    there = {file.parent.relative_to(ROOT) for top in ("mesh", "cli", "servers") for file in ROOT.glob(f"{top}/**/*.py")}
+    there = {
+        file.parent.relative_to(ROOT) for top in ("mesh", "cli", "servers") for file in ROOT.glob(f"{top}/**/*.py")
+    }
     names = {".".join(path.parts).replace("cli", "mesh_cli").replace("servers", "mesh_servers") for path in there}
     said = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     assert sorted(names) == sorted(said)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from .. import codec, secrets
 from ..errors import InvalidInput, MalformedMemory
 from ..front_matter.edit import Change
-from ..memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, derived_id, iso, normalised
+from ..memory import DEFAULT_TYPE, ID_FORM, TYPES, Memory, derived_id, iso, normalised, plain_tag
 from ..vault import roots
 from .markdown import SUFFIX, is_hidden
 from .record import Record
@@ -113,7 +113,7 @@ def _typed(memory: Memory) -> Memory:
     """With a type that Mesh knows; another word is kept as a tag, if it can be one."""
     if memory.type in TYPES:
         return memory
-    word = memory.type.strip().lstrip("#").strip()
+    word = plain_tag(memory.type)
     if word.lower() in TYPES:
         return replace(memory, type=word.lower())
     is_tag = word and word.isprintable() and "," not in word

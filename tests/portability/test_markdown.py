@@ -98,9 +98,8 @@ def test_a_folder_without_markdown_is_an_error(tmp_path):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user and back")
 def test_what_cannot_be_read_is_said(vault, tmp_path):
     """A folder inside is a problem, the folder itself an error."""
-    tmp_path.chmod(0o755)
     for folder in (*vault.parents, vault):
-        if folder.is_relative_to(tmp_path.parent.parent):
+        if folder.name.startswith("pytest-") or any(one.name.startswith("pytest-") for one in folder.parents):
             folder.chmod(0o755)
     (vault / "a").chmod(0o000)
     os.seteuid(65534)
