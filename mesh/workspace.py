@@ -215,7 +215,7 @@ class Workspace:
             problems=db.execute(f"SELECT count(*) FROM files WHERE problems <> ''{shared}").fetchone()[0],
             lexical_only=self._embedder is None,
             model=self._embedder.key if self._embedder else None,
-            git_head=git.head(self.vault.home / self.namespace),
+            git_head=git.head_of(self.vault.home, self.namespace),
             unindexed=done.left if local else 0,
         )
 

@@ -18,6 +18,8 @@ LAYERS = (
     {
         "settings",
         "files",
+        "links",
+        "renames",
         "locks",
         "scan",
         "mounts",
@@ -75,6 +77,7 @@ LAYERS = (
         "catching_up",
         "status",
         "namespaces",
+        "linking",
         "counts",
         "feed",
         "hints",
