@@ -193,6 +193,16 @@ def test_a_linked_work_tree_is_committed_in_like_any(home, project, tmp_path):
     assert len(commits(project)) == 1
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_somebody_else_is_not_touched(app, project):
+    """Its settings could run programs."""
+    app.learn("The lamp is lit")
+    os.chown(project / ".git", 12345, -1)
+    for ask in (app.sync, app.log):
+        with pytest.raises(GitFailed, match="belongs to somebody else"):
+            ask()
+
+
 def test_a_project_is_not_shared_a_second_time(app, project, tmp_path):
     """It says what to do instead; and it is synced only by its name."""
     with pytest.raises(InvalidInput, match="mesh sync app"):

@@ -260,6 +260,21 @@ def test_deleting_is_refused_and_renaming_renames_the_link(app, folder, home):
         assert mesh.recall("lamp") and len(names(folder)) == 1
 
 
+def test_killed_while_it_is_linked_nothing_is_there_or_all_of_it(home, folder, monkeypatch):
+    """A record without a link means nothing, and is replaced when the folder is linked again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            link_namespace(folder, "app")
+    assert list_namespaces() == [] and linked_namespaces() == []
+    link_namespace(folder, "app")
+    (home / "app").unlink()
+    with Mesh("other", "tester", home) as mesh:
+        mesh.learn("The lamp is lit")
+    rename_namespace("other", "app")
+    assert [row["namespace"] for row in list_namespaces()] == ["app"] and linked_namespaces() == []
+
+
 # --- nothing else is followed --------------------------------------------------------------------------------------
 
 
