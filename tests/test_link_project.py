@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesh import Mesh, link_namespace, share_namespace, shared_namespaces
-from mesh.errors import GitFailed, InvalidInput, NotFound
+from mesh.errors import GitFailed, InvalidInput, NotFound, VaultUnavailable
 
 pytestmark = [
     pytest.mark.usefixtures("without_model"),
@@ -229,6 +229,17 @@ def test_a_repository_of_ones_own_that_is_linked_is_shared_as_any(home, tmp_path
         git(tmp_path / "other", "commit", "--quiet", "-m", "new")
         git(tmp_path / "other", "push", "--quiet")
         assert mesh.sync()["new"] == ["new.md"] and (tmp_path / "notes" / "new.md").exists()
+
+
+def test_a_repository_that_a_swapped_link_leads_to_is_not_asked(app, project, home, tmp_path):
+    """Neither its history nor what it would run."""
+    git(tmp_path, "init", "--quiet", "-b", "main", "other")
+    commit(tmp_path / "other", "lamp.md", "Not ours\n")
+    (home / "app").unlink()
+    (home / "app").symlink_to(tmp_path / "other")
+    for ask in (app.log, app.sync):
+        with pytest.raises((GitFailed, VaultUnavailable)):
+            ask()
 
 
 # --- the history -----------------------------------------------------------------------------------------------------

@@ -314,6 +314,33 @@ def test_a_link_that_was_swapped_is_not_followed(app, folder, home, tmp_path):
     _refuses(home, tmp_path / "elsewhere")
 
 
+def test_a_link_that_is_swapped_again_and_again_leads_nowhere(app, folder, home, tmp_path):
+    """While somebody learns and recalls: not a byte of the other folder is read or changed."""
+    elsewhere, ended = _secret(tmp_path), threading.Event()
+    before, done = tree(elsewhere), 0
+
+    def swap() -> None:
+        while not ended.is_set():
+            for leads_to in (elsewhere, folder):
+                (tmp_path / "next").symlink_to(leads_to)
+                (tmp_path / "next").replace(home / "app")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        for number in range(300):
+            try:
+                app.learn(f"note {number}")
+                assert "what nobody may see" not in texts(app)
+                done += 1
+            except MeshError:
+                continue
+    finally:
+        ended.set()
+        thread.join()
+    assert tree(elsewhere) == before and len(names(folder)) >= done
+
+
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_a_link_on_the_way_to_the_folder_is_not_followed(app, folder, home, tmp_path, depth):
     """The folder, or one above it, became a link since: what was recorded had none."""

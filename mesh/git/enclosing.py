@@ -57,7 +57,9 @@ def of_namespace(home: Path, namespace: str, *, own: Sequence[str] = ()) -> Repo
     if part := project(home, namespace):
         return part
     folder = links.place(home, namespace)
-    return Repository.open(folder, own=own) if (folder / ".git").exists() else None
+    links.require(home, namespace)
+    is_one = not folder.is_symlink() and (folder / ".git").exists()
+    return Repository.open(folder, own=own) if is_one else None
 
 
 def project(home: Path, namespace: str) -> Part | None:
