@@ -18,7 +18,10 @@ def link(
     listed: Annotated[bool, typer.Option("--list", help="List the folders that are linked.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Its Markdown files are the memories, and are learned, recalled and edited where they lie.
+    """Nothing is copied.
+
+    Its Markdown files are the memories, and are learned, recalled and edited where they lie. mesh sync NS commits them
+    to the project's repository. What is local_only, the trash and the cache stay in the home.
 
     To say where a linked folder is now, after it was moved, link it again.
     """
@@ -40,7 +43,10 @@ def link(
 def unlink(
     namespace: Annotated[str, typer.Argument(metavar="NS", help="The namespace.")], as_json: Json = False
 ) -> None:
-    """No file is removed, neither in the folder nor here."""
+    """Nothing is deleted.
+
+    No file is removed, neither in the folder nor what is local_only or in the trash.
+    """
     from mesh.functions import unlink_namespace
 
     row = unlink_namespace(namespace)

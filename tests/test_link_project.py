@@ -87,13 +87,14 @@ def test_what_was_learned_is_committed_and_nothing_else(app, project):
 
 
 def test_edits_and_deletions_are_committed_too(app, project):
-    """And a file that a person added by hand."""
+    """And a file that a person added by hand, also where its very bytes are staged."""
     row = app.learn("The lamp is lit")
     other = app.learn("The door is green")
     app.sync()
     app.update(row["memory_id"], "The lamp is out")
     app.forget(other["memory_id"])
     (project / "docs" / "memory" / "by-hand.md").write_text("Deploy on Fridays\n")
+    git(project, "add", "docs/memory/by-hand.md")
     assert len(app.sync()["committed"]) == 3 and changed(project) == []
     assert git(project, "show", "--format=", "--name-only", "HEAD~1..HEAD").split()
 

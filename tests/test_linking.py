@@ -22,6 +22,7 @@ from mesh import (
 from mesh.errors import InvalidInput, MeshError, NotFound, VaultUnavailable
 from mesh.files import Folder
 from mesh.keeper import Keeper
+from mesh.lease import POLLING, holder_of
 from mesh.settings import Settings
 
 pytestmark = [
@@ -402,4 +403,5 @@ def test_a_keeper_sees_what_changes_in_the_folder(folder, home):
         link_namespace(folder, "app")
         (folder / "note.md").write_text("The lamp is lit\n")
         assert there.wait(60)
+        assert holder_of(home, "app").how == POLLING
     assert seen == [("app", "app/note.md")]

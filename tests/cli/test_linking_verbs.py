@@ -68,4 +68,8 @@ def test_what_is_imported_lies_in_the_folder(run, folder):
     rows = b'{"id": "dddd9999dddd9999", "content": "Taken in"}\n{"id": "eeee9999eeee9999", "content": "As well"}\n'
     assert run("import", "-", "-N", "app", stdin=rows).code == 0
     assert sorted(path.read_text().splitlines()[-1] for path in folder.iterdir()) == ["As well", "Taken in"]
+    notes = folder.parents[2] / "notes"
+    (notes / "how-to").mkdir(parents=True)
+    (notes / "how-to" / "deploy.md").write_text("Deploy on Fridays\n")
+    assert run("import", notes, "-N", "app").code == 0 and (folder / "how-to" / "deploy.md").exists()
     assert "app" not in run("doctor", "-N", "app").out
