@@ -273,6 +273,30 @@ def test_the_log_tells_of_memories_alone(app, project, taught):
     assert len(app.log(taught)) == 2
 
 
+def test_what_came_by_a_merge_is_told_once(app, project, taught):
+    """Also where the branch and what it was merged into both changed memories, and whatever `git log` is set to."""
+    git(project, "config", "log.follow", "true")
+    git(project, "switch", "--quiet", "-c", "side", "HEAD~3")
+    commit(project, "docs/memory/side.md", "Learned on the side\n")
+    commit(project, "docs/memory/undone.md", "Not for long\n")
+    git(project, "rm", "--quiet", "docs/memory/undone.md")
+    git(project, "commit", "--quiet", "-m", "gone again")
+    git(project, "switch", "--quiet", "main")
+    git(project, "merge", "--quiet", "--no-ff", "-m", "merge", "side")
+    told = sorted((row["happened"], row["path"].split("--")[0]) for row in app.log())
+    assert told == [
+        ("forgot", "undone.md"),
+        ("learned", "side.md"),
+        ("learned", "the-door-is-green"),
+        ("learned", "the-limit-is-100-requests"),
+        ("learned", "undone.md"),
+        ("updated", "the-limit-is-100-requests"),
+    ]
+    assert (
+        app.bisect("what was learned on the side?", "HEAD~4")["commit"] == git(project, "rev-parse", "side~2").strip()
+    )
+
+
 def test_a_namespace_is_what_it_was_at_a_commit(app, project, taught):
     """Of the project, and also one before there was any memory."""
     past = app.at("HEAD~3")

@@ -82,7 +82,7 @@ def commits(repository: Repository, start: str, *not_in: str) -> Iterator[tuple[
 def _page(repository: Repository, names: list[str], skip: int) -> Iterator[tuple[Commit, list[Touched]]]:
     how = ("--date-order", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv")
     page = (f"--skip={skip}", f"--max-count={_PAGE}", f"--format={_FORMAT}", "--root")
-    part = ("--full-history",) if repository.prefix else ()
+    part = ("--full-history", "--no-follow") if repository.prefix else ()
     paths = [repository.prefix.rstrip("/")] if repository.prefix else []
     said = repository.git.run("log", *how, *page, *part, "--end-of-options", *names, "--", *paths)
     words, prefix = iter(said.split(b"\0")), repository.prefix.encode("utf-8", "surrogateescape")
