@@ -36,8 +36,8 @@ def link(settings: Settings, folder: str | Path, namespace: str = "") -> Row:
     with failures_reported(str(home)):
         Folder.open(home, create=True).close()
     finish_interrupted(home)
-    _refuse_overlap(home, name, target)
     with moving(home, name):
+        _refuse_overlap(home, name, target)
         if links.target(home, name) != target:
             _make_room(home, name)
             with failures_reported(str(home / name)):
