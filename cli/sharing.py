@@ -171,6 +171,9 @@ _LINES = {
 
 def _summary(row: Row) -> str:
     """`pushed 3, received 5: 4 new, 1 changed; 1 conflict: mesh conflicts`."""
+    if "project" in row:
+        push = f"to push is the project's own work: git -C {one_line(row['project'])} push"
+        return f"committed {len(row['committed'])}; {push}" if row["committed"] else "nothing new"
     received = {name: len(row[name]) for name in ("new", "changed", "gone")}
     parts = [f"pushed {len(row['pushed'])}"] if row["pushed"] else []
     if total := sum(received.values()):

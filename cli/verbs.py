@@ -39,6 +39,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "restore": Verb("changing", "restore", "Bring a memory back from the trash"),
     },
     "Move and share": {
+        "link": Verb("linking", "link", "Make a folder elsewhere, such as a project's, a namespace"),
+        "unlink": Verb("linking", "unlink", "Remove such a link; its files stay"),
         "share": Verb("sharing", "share", "Share a namespace through git"),
         "clone": Verb("sharing", "clone", "Take in a namespace that somebody shares"),
         "sync": Verb("sharing", "sync", "Commit, fetch, merge and push what is shared"),

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
         deleted_namespaces,
         export_namespace,
         import_namespace,
+        link_namespace,
+        linked_namespaces,
         list_namespaces,
         namespace_stats,
         rename_namespace,
         restore_namespace,
         share_namespace,
         shared_namespaces,
+        unlink_namespace,
     )
 
 __all__ = [
@@ -41,12 +44,15 @@ __all__ = [
     "deleted_namespaces",
     "export_namespace",
     "import_namespace",
+    "link_namespace",
+    "linked_namespaces",
     "list_namespaces",
     "namespace_stats",
     "rename_namespace",
     "restore_namespace",
     "share_namespace",
     "shared_namespaces",
+    "unlink_namespace",
 ]
 
 _HOMES = dict.fromkeys(__all__, "functions") | {"Mesh": "api", "MeshError": "errors"}

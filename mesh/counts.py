@@ -38,7 +38,13 @@ def stats(settings: Settings, namespace: str) -> Row:
         counted = workspace.cache.run(lambda: _counted(_refreshed(workspace)))
         trash = len(workspace.vault.trash(namespace).entries())
     folder = settings.home / namespace
-    return {"namespace": namespace, **counted, "trash": trash, "path": str(folder), "git_head": git.head(folder)}
+    return {
+        "namespace": namespace,
+        **counted,
+        "trash": trash,
+        "path": str(folder),
+        "git_head": git.head_of(settings.home, namespace),
+    }
 
 
 def _refreshed(workspace: Workspace) -> Connection:

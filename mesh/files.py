@@ -1,8 +1,8 @@
 """Durable changes to single files, relative to an opened folder.
 
 Every operation goes through a folder that was opened part by part without following links, so that a link swapped
-in between cannot lead it elsewhere. A file is written to a temporary name, flushed, and put in place in one step;
-the folder is flushed before the operation returns.
+in between cannot lead it elsewhere; `links` has the one exception. A file is written to a temporary name, flushed,
+and put in place in one step; the folder is flushed before the operation returns.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import hashlib
 import os
 import secrets
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import Any
 
+from . import links
 from .errors import VaultUnavailable
+from .renames import NO_REPLACE, exchange_names, renamed
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.link in os.supports_dir_fd
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _TEMPORARY = ".mesh-"
+_NO_FOLDER = {errno.ENOTDIR, errno.ELOOP}  # what the system says of a link that is not to be followed
 _REMEDIES = {
     errno.ENOSPC: "Free some space and try again",
     errno.EDQUOT: "Free some of your quota and try again",
@@ -72,21 +72,31 @@ def read_regular(path: str | Path, dir_fd: int | None = None, limit: int = -1) -
 class Folder:
     """An opened folder. Use as a context manager; every name given to it is a plain file name."""
 
-    def __init__(self, path: Path, fd: int | None) -> None:
-        self.path, self._fd = path, fd
+    def __init__(self, path: Path, fd: int | None, *, linked: bool = False) -> None:
+        """`linked`: it lies outside of the home, in a folder that others use: what is made gets their usual modes."""
+        self.path, self._fd, self._linked = path, fd, linked
 
     @classmethod
     def open(cls, root: Path, *parts: str, create: bool = False) -> Folder:
-        """`root/parts...`, links refused below `root`. With `create`, missing folders are made (0700) durably."""
+        """`root/parts...`, links refused below `root`, but for a namespace that is linked (see `links`).
+
+        With `create`, missing folders are made durably: 0700 in the home, elsewhere as the umask says.
+        """
         if create and not root.is_dir():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             with cls.open(root.parent) as parent:
                 parent.sync()
-        path, fd = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY) if _HAS_DIR_FD else None
-        for part in parts:
+        path, fd, linked = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY) if _HAS_DIR_FD else None, False
+        for number, part in enumerate(parts):
             path = path / part
-            fd = _step_into(path, part, fd, create)
-        return cls(path, fd)
+            try:
+                fd = _step_into(path, part, fd, 0o777 if linked else 0o700, create)
+            except OSError as error:
+                fd = links.opened(root, part) if error.errno in _NO_FOLDER and not number else None
+                if fd is None:
+                    raise
+                linked = True
+        return cls(path, fd, linked=linked)
 
     def __enter__(self) -> Folder:
         return self
@@ -145,14 +155,32 @@ class Folder:
     def move(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file to another folder, durably, never over another file: `FileExistsError`."""
         if not self._rename_if_absent(name, target, new_name):
-            target.create(new_name, self.read(name))  # another file system
-            os.unlink(self._at(name), dir_fd=self._fd)
+            self._move_far(name, target, new_name)
         target.sync()
         self.sync()
 
+    def _move_far(self, name: str, target: Folder, new_name: str) -> None:
+        """To another file system. What somebody saves while it is copied goes along; a crash leaves it in both."""
+        data = self.read(name)
+        target.create(new_name, data)
+        aside = f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
+        os.rename(self._at(name), self._at(aside), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        if self.read(aside) != data:
+            self.move_over(aside, target, new_name)
+        else:
+            os.unlink(self._at(aside), dir_fd=self._fd)
+
     def move_over(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file over another one, durably."""
-        os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
+        try:
+            os.replace(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            copy = target.write_temporary(self.read(name))
+            os.replace(target._at(copy), target._at(new_name), src_dir_fd=target._fd, dst_dir_fd=target._fd)
+            target.sync()
+            os.unlink(self._at(name), dir_fd=self._fd)
         target.sync()
         self.sync()
 
@@ -163,7 +191,7 @@ class Folder:
         """
         with contextlib.suppress(OSError):
             os.rmdir(target._at(new_name), dir_fd=target._fd)
-        if not _rename(self._fd, self._at(name), target._fd, target._at(new_name), _NO_REPLACE):
+        if not renamed(self._fd, self._at(name), target._fd, target._at(new_name), NO_REPLACE):
             if target.exists(new_name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target.path / new_name))
             os.rename(self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)
@@ -171,7 +199,7 @@ class Folder:
     def _rename_if_absent(self, name: str, target: Folder, new_name: str) -> bool:
         """Give a file another name in one step; False if the target is on another file system."""
         try:
-            if _rename(self._fd, self._at(name), target._fd, target._at(new_name), _NO_REPLACE):
+            if renamed(self._fd, self._at(name), target._fd, target._at(new_name), NO_REPLACE):
                 return True
             os.link(
                 self._at(name), target._at(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd, follow_symlinks=False
@@ -197,17 +225,19 @@ class Folder:
         if self._fd is not None:
             os.fsync(self._fd)
 
-    def write_temporary(self, data: bytes, mode: int = 0o600, *, flush: bool = True) -> str:
-        """A new file under a temporary name, which is returned; durable if `flush`."""
+    def write_temporary(self, data: bytes, mode: int | None = None, *, flush: bool = True) -> str:
+        """A new file under a temporary name, which is returned; durable if `flush`. `mode`: None for the usual one."""
+        if mode is None and not self._linked:
+            mode = 0o600
         name = f"{_TEMPORARY}{secrets.token_hex(8)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
-        fd = os.open(self._at(name), flags, mode, dir_fd=self._fd)
+        fd = os.open(self._at(name), flags, 0o666 if mode is None else mode, dir_fd=self._fd)
         try:
             with os.fdopen(fd, "wb", buffering=0) as file:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[file.write(rest) :]
-                if hasattr(os, "fchmod"):
+                if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(fd, mode)
                 if flush:
                     os.fsync(fd)
@@ -219,7 +249,7 @@ class Folder:
 
     def put_in_place(self, temporary: str, name: str) -> None:
         """Give a temporary its name, to be made durable by `sync`. `FileExistsError` leaves both files alone."""
-        if not _rename(self._fd, self._at(temporary), self._fd, self._at(name), _NO_REPLACE):
+        if not renamed(self._fd, self._at(temporary), self._fd, self._at(name), NO_REPLACE):
             self._put_if_absent(temporary, name)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._at(temporary), dir_fd=self._fd)
@@ -239,11 +269,11 @@ class Folder:
             os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
 
-def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | None:
+def _step_into(path: Path, part: str, fd: int | None, mode: int, create: bool) -> int | None:
     """Open `part` below `fd` (which is closed) without following a link."""
     if fd is None:
         if create:
-            path.mkdir(mode=0o700, exist_ok=True)
+            path.mkdir(mode=mode, exist_ok=True)
         if path.is_symlink() or not path.is_dir():
             raise OSError(errno.ENOTDIR, "not a folder", str(path))
         return None
@@ -251,7 +281,7 @@ def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | Non
         while True:
             if create:
                 try:
-                    os.mkdir(part, 0o700, dir_fd=fd)
+                    os.mkdir(part, mode, dir_fd=fd)
                     os.fsync(fd)
                 except FileExistsError:
                     pass  # the usual case: it is there
@@ -262,38 +292,3 @@ def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | Non
                     raise
     finally:
         os.close(fd)
-
-
-_NO_REPLACE = {"linux": 1, "darwin": 4}  # RENAME_NOREPLACE, RENAME_EXCL
-_EXCHANGE = {"linux": 2, "darwin": 2}  # RENAME_EXCHANGE, RENAME_SWAP
-
-
-def exchange_names(dir_fd: int | None, first: str, second: str) -> bool:
-    """Swap two names of one folder in one step. False where the system or the file system cannot."""
-    return _rename(dir_fd, first, dir_fd, second, _EXCHANGE)
-
-
-def _rename(source_fd: int | None, source: str, target_fd: int | None, target: str, flag: dict[str, int]) -> bool:
-    """Rename in one step, exchanging or never replacing. False where the system or the file system cannot."""
-    if source_fd is None or target_fd is None or sys.platform not in flag:
-        return False
-    import ctypes
-
-    call = _rename_with_flags()
-    if call is None:
-        return False
-    flags = ctypes.c_uint(flag[sys.platform])
-    if call(source_fd, os.fsencode(source), target_fd, os.fsencode(target), flags) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
-        return False
-    raise OSError(number, os.strerror(number), source, None, target)
-
-
-@cache
-def _rename_with_flags() -> Any:
-    """The system's call, None where there is none. To look it up takes longer than to use it."""
-    import ctypes
-
-    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2" if sys.platform == "linux" else "renameatx_np", None)

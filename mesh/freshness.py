@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Collection
 
-from . import lease
+from . import lease, links
 from .index.cache import Cache
 from .index.plan import Plan
 from .missing import refuse_missing_folders
@@ -80,9 +80,12 @@ class Freshness:
 
     def watch(self) -> bool:
         """Learn of changes from the system from now on; False where that fails."""
-        if self._watch is None and self._cache.writable and Watch.possible(self._vault.home):
+        home = self._vault.home
+        if links.target(home, self._namespace):
+            return False  # it lies elsewhere, so no watch on the home tells of it
+        if self._watch is None and self._cache.writable and Watch.possible(home):
             try:
-                self._watch = Watch(self._vault.home, roots(self._namespace), self._cache.folder)
+                self._watch = Watch(home, roots(self._namespace), self._cache.folder)
             except OSError as error:
                 log.warning("each recall looks at every file: the home cannot be watched (%s)", error)
         return self._watch is not None

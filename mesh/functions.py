@@ -98,6 +98,31 @@ def shared_namespaces(*, home: str | Path | None = None) -> list[str]:
     return syncing.shared_namespaces(_settings(home))
 
 
+def link_namespace(folder: str | Path, namespace: str = "", *, home: str | Path | None = None) -> Row:
+    """Make a folder outside of the home a namespace; named after the project it lies in, unless `namespace` is given.
+
+    To link a namespace again whose folder is gone says where it is now. Gives `namespace, folder, project` (the top of
+    the git repository around it, or None) and `problem`. Raises `InvalidInput` for a folder that cannot be one.
+    """
+    from . import linking
+
+    return linking.link(_settings(home), folder, namespace)
+
+
+def unlink_namespace(namespace: str, *, home: str | Path | None = None) -> Row:
+    """Remove the link of a namespace, and no file; give `namespace` and `folder`. Raises `NotFound` if it has none."""
+    from . import linking
+
+    return linking.unlink(_settings(home), namespace)
+
+
+def linked_namespaces(*, home: str | Path | None = None) -> list[Row]:
+    """The namespaces that are linked, as `link_namespace` gives them; `problem` says why a folder cannot be used."""
+    from . import linking
+
+    return linking.linked(_settings(home))
+
+
 def restore_namespace(namespace: str, *, home: str | Path | None = None) -> int:
     """Bring back the namespace of this name that was deleted last; give how many memories it has.
 

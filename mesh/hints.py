@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import links
 from .errors import MeshError
 from .home_events import (
     OVERFLOW_LOGGER,
@@ -128,7 +129,8 @@ class Hints:
         for namespace in self._vault.namespaces():
             for root in roots(namespace):
                 if is_folder(home, root):
-                    yield home / root, (namespace, _identity(home / root))
+                    folder = links.place(home, root)
+                    yield folder, (namespace, _identity(folder))
 
     def _started(self) -> Any:
         logging.getLogger("watchdog.observers.inotify").addFilter(_is_news)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
-from . import lease
+from . import lease, links
 from .catching_up import CatchingUp
 from .catching_up import Progress as Embedded
 from .errors import MeshError
@@ -273,7 +273,7 @@ class Keeper:
                 self._on_cookie(asked_about, path)
         elif not path.startswith("."):
             self._on_change(path, is_folder)
-        elif what in {"deleted", "moved"} and lease.is_about_leases(path):
+        elif path.startswith(links.FOLDER) or (what in {"deleted", "moved"} and lease.is_about_leases(path)):
             self._wake(around=True)
         elif path == CHOICE:
             self._catching_up.note_model()

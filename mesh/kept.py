@@ -6,10 +6,11 @@ import math
 import time
 from pathlib import Path
 
-from . import lease
+from . import lease, links
 from .embedding import choice
 from .freshness import Freshness
 from .happened import Happened, Told
+from .hints import say_once
 from .index import models
 from .index.cache import Cache
 from .lease import Answer, Holder, Lease
@@ -125,8 +126,11 @@ class Kept:
     def watched_from_now(self) -> None:
         """Its folders, as they are now, are those that events come from."""
         self._watched = self._identities()
-        # Other machines write to it: what the system tells is not all that changes.
-        self.is_elsewhere = not all(map(can_be_relied_upon, self._folders()))
+        # Other machines write to it, or it lies outside of the home: what the system tells is not all that changes.
+        is_linked = links.target(self.home, self.namespace) is not None
+        self.is_elsewhere = is_linked or not all(map(can_be_relied_upon, self._folders()))
+        if is_linked:
+            say_once(f"{self.namespace}: looked at every {POLL_SECONDS:g} s, as it is linked from outside of the home")
 
     @property
     def still_watched(self) -> bool:

@@ -89,7 +89,7 @@ class Lookout:
         for namespace in sorted(namespaces):
             try:
                 action(namespace)
-            except OSError as error:
+            except (OSError, MeshError) as error:
                 say_once(f"{namespace}: changes cannot be seen: {error}")
 
     def _list(self, namespace: str) -> None:

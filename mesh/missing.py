@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from . import links
 from .errors import VaultUnavailable
 from .index.cache import Cache
 from .scan import Snapshot, is_folder
@@ -13,6 +14,7 @@ from .vault import Vault, roots
 def refuse_missing_folders(vault: Vault, namespace: str, cache: Cache) -> None:
     """A folder that held memories and is not there may be an unmounted disk: `VaultUnavailable`, not "deleted"."""
     for root in roots(namespace):
+        links.require(vault.home, root)
         if is_folder(vault.home, root):
             continue
         held = cache.manifest.db.execute(

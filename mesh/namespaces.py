@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import counts, inputs
+from . import counts, inputs, links
 from .errors import InvalidInput, MeshError, NotFound, VaultUnavailable
 from .files import Folder, failures_reported
 from .memory import iso
@@ -72,8 +72,8 @@ def create(settings: Settings, namespace: str) -> str:
     with failures_reported(str(home)):
         Folder.open(home, create=True).close()
     with moving(home, name):
-        _refuse_taken(home, name)
-        _drop_cache(home, name)
+        refuse_taken(home, name)
+        drop_cache(home, name)
         Vault(home).prepare(name)
     return name
 
@@ -81,6 +81,12 @@ def create(settings: Settings, namespace: str) -> str:
 def delete(settings: Settings, namespace: str) -> int:
     """Move a namespace to the trash, where it is kept for 30 days; give how many memories it has."""
     home, name = settings.home, _existing(settings, namespace)
+    if folder := links.target(home, name):
+        raise InvalidInput(
+            f"its files are not Mesh's to delete: it is linked to {folder}",
+            place=name,
+            remedy=f"Remove the link, and nothing else: mesh unlink {name}",
+        )
     with moving(home, name):
         _existing(settings, name)  # still
         count = counts.count(settings, name)
@@ -91,7 +97,7 @@ def delete(settings: Settings, namespace: str) -> int:
         except MeshError:
             remove_if_empty(home / place)
             raise
-        _drop_cache(home, name)  # one that a reader may have begun in between
+        drop_cache(home, name)  # one that a reader may have begun in between
     empty_old_namespaces(home)
     return count
 
@@ -103,8 +109,8 @@ def restore(settings: Settings, namespace: str) -> int:
     _last_deleted(home, name)  # raises before anything is made
     with moving(home, name):
         folder = _last_deleted(home, name).folder
-        _refuse_taken(home, name, remedy=f"Rename that one first: mesh namespaces rename {name} OTHER")
-        _drop_cache(home, name)
+        refuse_taken(home, name, remedy=f"Rename that one first: mesh namespaces rename {name} OTHER")
+        drop_cache(home, name)
         parts = _cache(home, name, f"{folder}/") + _parts(home, name, f"{folder}/")
         move_together(home, [name], [(f"{folder}/{part}", part) for part in parts])
         remove_if_empty(home / folder)
@@ -118,13 +124,13 @@ def rename(settings: Settings, old: str, new: str) -> int:
         raise InvalidInput(f"{after!r} is its name already", place="namespace", remedy="Give another one")
     with moving(home, before, after):
         _existing(settings, before)
-        _refuse_taken(home, after)
-        _drop_cache(home, after)
+        refuse_taken(home, after)
+        drop_cache(home, after)
         ways = dict(zip(roots(before), roots(after), strict=True)) | {f".cache/{before}": f".cache/{after}"}
         parts = [(part, ways[part]) for part in _cache(home, before) + _parts(home, before)]
-        move_together(home, [before, after], [*parts, *renamed(home, before, after)])
+        move_together(home, [before, after], [*parts, *_record(home, before, after), *renamed(home, before, after)])
         remove_if_empty(home / ".trash" / before)
-        _drop_cache(home, before)  # one that a reader may have begun in between
+        drop_cache(home, before)  # one that a reader may have begun in between
     return counts.count(settings, after)
 
 
@@ -155,11 +161,19 @@ def _cache(home: Path, name: str, place: str = "") -> list[str]:
         return []
     if is_folder(home, f"{place}{part}") and (home / place / part).stat().st_dev == home.stat().st_dev:
         return [part]
-    _drop_cache(home / place, name)
+    drop_cache(home / place, name)
     return []
 
 
-def _drop_cache(home: Path, name: str) -> None:
+def _record(home: Path, before: str, after: str) -> list[tuple[str, str]]:
+    """How the record of a linked namespace goes along; one that a crash left under the new name makes room."""
+    if not links.target(home, before):
+        return []
+    (home / links.FOLDER / after).unlink(missing_ok=True)
+    return [(f"{links.FOLDER}/{before}", f"{links.FOLDER}/{after}")]
+
+
+def drop_cache(home: Path, name: str) -> None:
     """Delete the cache of a namespace that is not there: it would be taken for what is known of a missing folder."""
     shutil.rmtree(home / ".cache" / name, ignore_errors=True)
 
@@ -173,7 +187,7 @@ def _last_deleted(home: Path, name: str) -> DeletedNamespace:
     )
 
 
-def _refuse_taken(home: Path, name: str, remedy: str = "") -> None:
+def refuse_taken(home: Path, name: str, remedy: str = "") -> None:
     """Raise if a namespace has this name, or something else is in its place."""
     _refuse_what_is_no_folder(home, name)
     if Vault(home).exists(name):
@@ -186,6 +200,7 @@ def _refuse_taken(home: Path, name: str, remedy: str = "") -> None:
 
 def _refuse_what_is_no_folder(home: Path, name: str) -> None:
     """A link in the place of a part would be left behind, or lead out of the home."""
+    links.require(home, name)
     for root in roots(name):
         if os.path.lexists(home / root) and not is_folder(home, root):
             link = (home / root).is_symlink() or (home / root).is_dir()

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from . import links
+
 _AT_ONCE = 4096  # files whose stamps are written out at a time
 
 # What `stat` says of a file: size, mtime_ns, ctime_ns, inode. Two equal stamps are a hint that the bytes are equal,
@@ -36,19 +38,27 @@ class Snapshot:
 
 
 def scan(home: Path, roots: tuple[str, ...]) -> Snapshot:
-    """List `roots` and all folders below. A root that does not exist has no files; a link is never followed."""
+    """List `roots` and all folders below. A root that does not exist has no files; a link is never followed, but for
+    that of a linked namespace (see `links`)."""
     snapshot = Snapshot()
-    pending = [root + "/" for root in roots if is_folder(home, root)]
+    for root in reversed(roots):
+        if is_folder(home, root):
+            _scan(links.place(home, root), root, snapshot)
+    return _nameable(snapshot)
+
+
+def _scan(place: Path, root: str, snapshot: Snapshot) -> None:
+    """All that lies in `place`, under paths that begin with `root`."""
+    pending = [f"{root}/"]
     while pending:
         prefix = pending.pop()
         try:
-            with _listed(f"{home}/{prefix}") as entries:
+            with _listed(f"{place}{prefix[len(root) : -1]}") as entries:
                 _list(entries, prefix, snapshot, pending)
         except FileNotFoundError:
             continue  # it went away since its parent was listed
         except OSError as error:
             snapshot.unreadable[prefix] = error.strerror or str(error)
-    return _nameable(snapshot)
 
 
 @contextmanager
@@ -107,12 +117,15 @@ def _list(entries: Iterator[os.DirEntry[str]], prefix: str, found: Snapshot, pen
 
 
 def is_folder(home: Path, path: str) -> bool:
-    """Whether `path` is a folder of the home that no link leads to."""
+    """Whether `path` is a folder of the home that no link leads to, but for that of a linked namespace."""
     place = home
-    for part in path.split("/"):
+    for number, part in enumerate(path.split("/")):
         place = place / part
         if place.is_symlink():
-            return False
+            linked = None if number else links.target(home, part)
+            if linked is None or not links.is_there(linked):
+                return False
+            place = linked
     return place.is_dir()
 
 

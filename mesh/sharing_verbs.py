@@ -19,7 +19,8 @@ class SharingVerbs:
 
         Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
         (`path, line, key, cause, remedy`) and `notes` of the merge. `accept`: "rewritten", "unrelated", "gone", for a
-        remote that lost what it had; nothing of ours is lost by it. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
+        remote that lost what it had; nothing of ours is lost by it. A folder of a project is only committed: `project`,
+        `committed`. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
         """
         from .sharing import syncing
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from . import codec, inputs
+from . import codec, inputs, links
 from .errors import EditConflict, InvalidInput, UnknownNamespace, VaultUnavailable
 from .files import Folder, failures_reported, sha256
 from .memory import Memory, slug
@@ -21,7 +21,7 @@ from .scan import Snapshot, folders, is_folder, scan
 from .trash import Trash, Trashed
 
 LOCAL = "_local"
-_GITIGNORE = "_local/\n.cache/\n.trash/\n.locks/\n.models/\n"
+_GITIGNORE = "_local/\n.cache/\n.trash/\n.links/\n.locks/\n.models/\n"
 
 
 class Vault:
@@ -35,7 +35,7 @@ class Vault:
     def namespaces(self) -> list[str]:
         """The names of all namespaces, sorted."""
         with failures_reported(str(self.home)):
-            names = {*folders(self.home), *folders(self.home / LOCAL)}
+            names = {*folders(self.home), *folders(self.home / LOCAL), *links.names(self.home)}
         return sorted(filter(_is_namespace, names))
 
     def exists(self, namespace: str) -> bool:
@@ -43,10 +43,11 @@ class Vault:
 
     def require(self, namespace: str) -> None:
         """Raise `UnknownNamespace`, with the closest name there is, unless the namespace exists."""
-        if (self.home / namespace).is_symlink():
+        if (self.home / namespace).is_symlink() and links.target(self.home, namespace) is None:
             raise VaultUnavailable(
                 "a symbolic link, which is not followed", place=str(self.home / namespace), remedy="Use a real folder"
             )
+        links.require(self.home, namespace)
         if not self.exists(namespace):
             known = self.namespaces()
             closest = difflib.get_close_matches(namespace, known, n=1)

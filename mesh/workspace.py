@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import embed, git, inputs
+from . import embed, git, inputs, links
 from .current import CurrentModel
 from .errors import (
     AmbiguousId,
@@ -215,7 +215,7 @@ class Workspace:
             problems=db.execute(f"SELECT count(*) FROM files WHERE problems <> ''{shared}").fetchone()[0],
             lexical_only=self._embedder is None,
             model=self._embedder.key if self._embedder else None,
-            git_head=git.head(self.vault.home / self.namespace),
+            git_head=git.head_of(self.vault.home, self.namespace),
             unindexed=done.left if local else 0,
         )
 
@@ -250,6 +250,7 @@ class Workspace:
     def _path_as_given(self, name: str, there: str) -> str:
         """A path in the home, in the namespace, or on this machine."""
         tail = name.replace("\\", "/").removeprefix(self.vault.home.as_posix() + "/")
+        tail = tail.removeprefix(links.place(self.vault.home, self.namespace).as_posix() + "/")
         for path in (tail, f"{self.namespace}/{tail}", f"{LOCAL}/{self.namespace}/{tail}"):
             row = self.cache.manifest.db.execute(f"SELECT path FROM files WHERE path = ?{there}", (path,)).fetchone()
             if row and path.startswith((f"{self.namespace}/", f"{LOCAL}/{self.namespace}/")):

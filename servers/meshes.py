@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from mesh import inputs
+from mesh import inputs, links
 from mesh.api import Mesh
 from mesh.errors import UnknownNamespace
 from mesh.keeper import Keeper
@@ -71,6 +71,7 @@ class Meshes:
         if local:
             Vault(self.settings.home).require(namespace)
         elif not is_folder(self.settings.home, namespace):
+            links.require(self.settings.home, namespace)
             known = self.namespaces(local=local)
             closest = difflib.get_close_matches(namespace, known, n=1)
             raise UnknownNamespace(namespace, known, closest[0] if closest else None)

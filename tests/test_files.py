@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.errors import VaultUnavailable
-from mesh.files import Folder, exchange_names, failures_reported, read_regular
+from mesh.files import Folder, failures_reported, read_regular
+from mesh.renames import exchange_names
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="modes and links as POSIX has them")
 

@@ -19,6 +19,8 @@ LAYERS = (
     {
         "settings",
         "files",
+        "links",
+        "renames",
         "locks",
         "scan",
         "mounts",
@@ -76,6 +78,7 @@ LAYERS = (
         "catching_up",
         "status",
         "namespaces",
+        "linking",
         "counts",
         "feed",
         "hints",

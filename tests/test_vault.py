@@ -199,7 +199,7 @@ def test_a_file_that_is_gone_is_not_made_again(home, vault):
 # it displaced, so that a text that is nowhere was lost by Mesh.
 _EDITOR = """
 import os, sys
-from mesh.files import exchange_names
+from mesh.renames import exchange_names
 folder, kept = os.open(sys.argv[1], os.O_RDONLY), sys.argv[2]
 number = 0
 while True:

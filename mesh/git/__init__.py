@@ -6,6 +6,6 @@ fetches and pushes. `names`, `inspection` and `history` say what of a fetched co
 rules.
 """
 
-from .heads import head
+from .heads import head, head_of
 
-__all__ = ["head"]
+__all__ = ["head", "head_of"]

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from .. import links
+
+
+def head_of(home: Path, namespace: str) -> str | None:
+    """The commit that a namespace is at; of one that is linked, that of the repository it lies in."""
+    folder = links.target(home, namespace)
+    return head(home / namespace) if folder is None else head(top_of(folder) or folder)
+
+
+def top_of(folder: Path) -> Path | None:
+    """The top of the repository that a folder lies in, found by its `.git`; None if it lies in none."""
+    return next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), None)
 
 
 def head(folder: Path) -> str | None:

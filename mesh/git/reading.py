@@ -6,12 +6,13 @@ Nothing is checked out and no ref moves. Paths are those of memories, in the rep
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..errors import GitFailed
 from ..scan import is_passed_over, is_unicode
+from .objects import Entry, entries
 from .repository import Person, Repository
 from .running import Git, end
 
@@ -44,7 +45,8 @@ class Touched:
 class Line:
     """A line of a file, and the commit that wrote it; None for one that is in no commit yet.
 
-    `path`, `before`: what the file is called in that commit; the commit before it and the name there, if it had one.
+    `path`, `before`: what the file is called in that commit, in the whole repository; the commit before it and the name
+    there, if it had one.
     """
 
     text: bytes
@@ -70,17 +72,20 @@ def commits(repository: Repository, start: str, *not_in: str) -> Iterator[tuple[
     """
     done = 0
     while True:
-        page = list(_page(repository.git, [start, *(f"^{name}" for name in not_in)], done))
+        page = list(_page(repository, [start, *(f"^{name}" for name in not_in)], done))
         yield from page
         done += len(page)
         if len(page) < _PAGE:
             return
 
 
-def _page(git: Git, names: list[str], skip: int) -> Iterator[tuple[Commit, list[Touched]]]:
+def _page(repository: Repository, names: list[str], skip: int) -> Iterator[tuple[Commit, list[Touched]]]:
     how = ("--date-order", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv")
     page = (f"--skip={skip}", f"--max-count={_PAGE}", f"--format={_FORMAT}", "--root")
-    words = iter(git.run("log", *how, *page, "--end-of-options", *names, "--").split(b"\0"))
+    part = ("--full-history", "--no-follow") if repository.prefix else ()
+    paths = [repository.prefix.rstrip("/")] if repository.prefix else []
+    said = repository.git.run("log", *how, *page, *part, "--end-of-options", *names, "--", *paths)
+    words, prefix = iter(said.split(b"\0")), repository.prefix.encode("utf-8", "surrogateescape")
     found: tuple[Commit, list[Touched]] | None = None
     for word in words:
         word = word.lstrip(b"\n")
@@ -88,7 +93,7 @@ def _page(git: Git, names: list[str], skip: int) -> Iterator[tuple[Commit, list[
             if found:
                 yield found
             found = _commit(word[1:], [next(words) for _ in range(_FIELDS - 1)]), []
-        elif word.startswith(b":") and found and (touched := _touched(word, next(words))):
+        elif word.startswith(b":") and found and (touched := _touched(word, next(words).removeprefix(prefix))):
             found[1].append(touched)
     if found:
         yield found
@@ -129,10 +134,6 @@ def described(repository: Repository, commit: str) -> Commit:
     return _commit(name, fields)
 
 
-def tree_of(repository: Repository, commit: str) -> str:
-    return repository.git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").decode().strip()
-
-
 def person(repository: Repository, otherwise: str) -> Person:
     """Who works here, as git knows them."""
     said = [repository.git.run("config", "--get", f"user.{key}", accepted=(0, 1)) for key in ("name", "email")]
@@ -145,9 +146,18 @@ def person(repository: Repository, otherwise: str) -> Person:
 
 def memories_in(repository: Repository, commit: str) -> dict[str, tuple[str, int]]:
     """The path of every memory in a commit's tree: its blob and its size in bytes."""
+    return _memories(repository.entries(commit))
+
+
+def memories_of(git: Git, tree: str) -> dict[str, tuple[str, int]]:
+    """The same of a tree."""
+    return _memories(entries(git, tree))
+
+
+def _memories(listed: Iterable[Entry]) -> dict[str, tuple[str, int]]:
     return {
         path: (entry.id, entry.size)
-        for entry in repository.entries(commit)
+        for entry in listed
         if entry.mode.startswith("100") and is_memory(path := entry.path.decode("utf-8", "surrogateescape"))
     }
 
@@ -206,7 +216,8 @@ class Objects:
 
 def blame(repository: Repository, path: str, data: bytes) -> list[Line]:
     """Who wrote each line of `data`, which is the file that has this path in the last commit, perhaps edited since."""
-    said = repository.git.run("blame", "--line-porcelain", "--no-textconv", "--contents", "-", "--", path, given=data)
+    file = f"{repository.prefix}{path}"
+    said = repository.git.run("blame", "--line-porcelain", "--no-textconv", "--contents", "-", "--", file, given=data)
     lines, about, name = list[Line](), dict[str, str](), ""
     for line in said.split(b"\n"):
         if line.startswith(b"\t"):

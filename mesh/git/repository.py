@@ -57,7 +57,12 @@ class Person:
 
 
 class Repository:
-    """A repository whose work tree is a folder. Open one with `create` or `open`."""
+    """A repository whose work tree is a folder. Open one with `create` or `open`.
+
+    `prefix`: what its paths begin with in the whole repository, if it is a part of one (`enclosing`).
+    """
+
+    prefix = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -127,6 +132,9 @@ class Repository:
 
     def entries(self, commit: str) -> Iterator[Entry]:
         return entries(self.git, commit)
+
+    def tree_of(self, commit: str) -> str:
+        return self.git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").decode().strip()
 
     def blobs(self) -> Blobs:
         """A context manager that reads blobs."""

@@ -103,8 +103,8 @@ class _Search:
         history = list(log(self._past, start=commit.id))
         of_it = [change for change in history if change.id.lower() == self.wanted.id.lower()]
         with Versions(self._past) as versions:
-            touched = next(reading.commits(self._past.repository, commit.id))[1]
-            here = versions.changes(commit, touched)
+            latest, touched = next(reading.commits(self._past.repository, commit.id))
+            here = versions.changes(commit, touched if latest.id == commit.id else [])
         change = next((one for one in here if one.id.lower() == self.wanted.id.lower()), None)
         return Taught(
             self.wanted,

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from .. import inputs
 from ..errors import GitFailed, InvalidInput
-from ..git import reading
-from ..git.repository import Repository
+from ..git import enclosing, reading
 from ..workspace import Workspace
 
 _WHOLE_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z|today\Z|yesterday\Z", re.IGNORECASE)
@@ -18,15 +17,15 @@ class Past:
     """The history of one namespace. Raises `GitFailed` if it has none."""
 
     def __init__(self, workspace: Workspace) -> None:
-        folder = workspace.vault.home / workspace.namespace
-        if not (folder / ".git").exists():
+        found = enclosing.of_namespace(workspace.vault.home, workspace.namespace)
+        if found is None:
             raise GitFailed(
                 "it is no git repository, so it has no history",
                 place=f"namespace {workspace.namespace}",
                 remedy="Make it one with git init and a commit",
             )
         self.namespace = workspace.namespace
-        self.repository = Repository.open(folder)
+        self.repository = found
 
     @property
     def head(self) -> str:
@@ -60,7 +59,7 @@ class Past:
         return moment + timedelta(days=1, seconds=-1) if _WHOLE_DAY.match(said) else moment
 
     def in_repository(self, path: str) -> str:
-        """A path of the home as the repository has it."""
+        """A path of the home as the repository has it, or that part of it which the namespace is."""
         return path.removeprefix(f"{self.namespace}/")
 
     def in_home(self, path: str) -> str:

@@ -23,7 +23,7 @@ class TreeVault(Vault):
 
     def __init__(self, home: Path, past: Past, commit: str) -> None:
         super().__init__(home)
-        self.tree = reading.tree_of(past.repository, commit)
+        self.tree = past.repository.tree_of(commit)
         self._past, self._objects = past, Objects(past.repository.git)
         self._listed: dict[str, tuple[str, int]] | None = None
 
@@ -34,7 +34,7 @@ class TreeVault(Vault):
     def listed(self) -> dict[str, tuple[str, int]]:
         """The path of every memory in the home: its blob and its size in bytes."""
         if self._listed is None:
-            found = reading.memories_in(self._past.repository, self.tree)
+            found = reading.memories_of(self._past.repository.git, self.tree)
             self._listed = {self._past.in_home(path): about for path, about in found.items()}
         return self._listed
 

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from .. import bulk, secrets
+from .. import bulk, links, secrets
 from ..errors import EditConflict, MeshError, SecretFound
 from ..files import failures_reported, sha256
 from ..index.manifest import SERVED, Manifest
@@ -258,8 +258,9 @@ class _Import:
 
 def _is_free_for_a_folder(home: Path, path: str) -> bool:
     """Whether every part of `path` is a folder, or nothing yet."""
-    place = home
-    for part in path.split("/"):
+    root, *parts = path.split("/")
+    place = links.place(home, root)
+    for part in ("", *parts):
         place = place / part
         if not os.path.lexists(place):
             return True

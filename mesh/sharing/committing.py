@@ -29,9 +29,9 @@ def commit(shared: Shared) -> tuple[Applied, list[Problem]]:
     found = edits(shared, leaves, on_disk, shared.index())
     if not found.going:
         return Applied(), found.back
-    _store(shared, found.going)
+    store(shared, found.going)
     plain = [one for one in found.going if one.path not in held]
-    new = _by_author(shared, head, plain)
+    new = by_author(shared, head, plain)
     now_on_disk = with_sets(on_disk, _sets(found.going))
     if across := [one for one in found.going if one.path in held]:
         new = _across(shared, new, on_disk, _sets(across))
@@ -45,7 +45,8 @@ def commit_first(shared: Shared) -> None:
     advance(shared, None, new, {})
 
 
-def _store(shared: Shared, going: Sequence[Edit]) -> None:
+def store(shared: Shared, going: Sequence[Edit]) -> None:
+    """Put the bytes of edits into the repository."""
     texts = [one.data for one in going if one.data is not None]
     shared.repository.write_blobs(texts)
 
@@ -65,7 +66,7 @@ def _committed(shared: Shared, parent: str | None, sets: Sets, message: str, aut
     )
 
 
-def _by_author(shared: Shared, head: str | None, going: Sequence[Edit]) -> str | None:
+def by_author(shared: Shared, head: str | None, going: Sequence[Edit]) -> str | None:
     """A commit for each author, one on the other. Who deleted a file is not known: it is whoever syncs."""
     by: dict[str, list[Edit]] = {}
     for one in going:

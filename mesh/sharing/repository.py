@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from .. import links
 from ..errors import GitFailed, NotFound
 from ..git.remotes import checked_branch, checked_url
 from ..git.repository import Person, Repository
@@ -48,9 +49,10 @@ class Shared:
     def open(cls, home: Path, namespace: str) -> Shared:
         """Raises `UnknownNamespace`, `NotFound` if it is not shared, `GitFailed` if it is not to be touched."""
         Vault(home).require(namespace)
-        if not (home / namespace / ".git").exists():
+        folder = links.place(home, namespace)
+        if not (folder / ".git").exists():
             raise NotFound(f"the namespace {namespace!r} is not shared", remedy=f"Share it: mesh share {namespace} URL")
-        return cls(home, namespace, Repository.open(home / namespace))
+        return cls(home, namespace, Repository.open(folder))
 
     # --- settings --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import inputs
+from .. import inputs, links
 from ..errors import InvalidInput, RemoteMoved
 from ..files import failures_reported
 from ..git import history
@@ -27,7 +27,7 @@ from ..moves import finish_interrupted
 from ..namespaces import create
 from ..settings import Settings
 from ..vault import Vault
-from . import committing, hooks, outgoing
+from . import committing, hooks, outgoing, project
 from .applying import advance, finish
 from .joining import merge_commit
 from .leaves import Leaf, Leaves, Listed, differing, with_sets
@@ -51,8 +51,9 @@ def share(
     name, url = inputs.namespace(namespace), checked_url(url) if url else ""
     finish_interrupted(settings.home)
     Vault(settings.home).require(name)
+    project.refuse(settings.home, name)
     with _sync_lock(settings.home, name):
-        folder, agreed = settings.home / name, _accepted(accept)
+        folder, agreed = links.place(settings.home, name), _accepted(accept)
         if not (folder / ".git").exists():
             if url and Relation.UNRELATED not in agreed:
                 _refuse_history(url, name)
@@ -132,10 +133,14 @@ def _branch_of(url: str) -> str | None:
 def sync(settings: Settings, namespace: str, accept: Collection[str] = ()) -> Report:
     """Bring a shared namespace and its remote together. `accept`: names from `ACCEPTABLE` that a person agrees to.
 
+    Of one that is a folder of a project's repository what changed is committed, and nothing else: see `project`.
     Raises `NotFound` if it is not shared, `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
     """
     name, agreed = inputs.namespace(namespace), _accepted(accept)
     finish_interrupted(settings.home)
+    if part := project.found(settings.home, name):
+        with _sync_lock(settings.home, name):
+            return project.commit(part)
     shared = Shared.open(settings.home, name)
     with _sync_lock(settings.home, name):
         hooks.keep(shared.git)

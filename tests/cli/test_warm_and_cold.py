@@ -44,6 +44,9 @@ CASES = [
     ("import", "IN.jsonl"), ("import", "IN.jsonl", "--dry-run", "--json"), ("import", "-"), ("import", "no-such.json"),
     ("namespaces",), ("namespaces", "list", "--json"), ("namespaces", "stats", "shared"), ("namespaces", "create", "n"),
     ("namespaces", "rename", "other", "third"), ("namespaces", "delete", "other", "--yes"), ("namespaces", "delete"),
+    ("log",), ("diff",), ("blame", "aaaa"), ("bisect", "lamp", "--good", "1d"), ("undo", "--agent", "a"),
+    ("share", "no-such"), ("clone", "no-such"), ("sync",), ("conflicts",), ("resolve", "aaaa", "--ours"),
+    ("link", "FOLDER", "linked"), ("link", "no-such"), ("link", "--list", "--json"), ("link",), ("unlink", "shared"),
     ("reindex",), ("reindex", "--all"), ("doctor",), ("doctor", "--json"), ("doctor", "--fix", "ids"),
     ("eval", "QUESTIONS.jsonl"), ("eval", "no-such.jsonl"), ("model", "status"), ("model", "forget", "no-such"),
     ("model", "use"), ("completion", "bash"), ("completion", "tcsh"),
@@ -82,15 +85,15 @@ def filled(folder: Path) -> None:
     for path in [*(folder / "home").iterdir(), *(folder / "home/.cache").iterdir(), folder / "here"]:
         if path.name in of_the_server:
             continue
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.is_file():
+        if path.is_file() or path.is_symlink():
             path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
     for path, text in SEED.items():
         file = folder / "home" / path
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_text(text)
-    (folder / "here").mkdir()
+    (folder / "here/FOLDER").mkdir(parents=True)
     (folder / "here/QUESTIONS.jsonl").write_text(QUESTIONS)
     (folder / "here/IN.jsonl").write_text(EXPORT)
     for path in folder.rglob("*.md*"):
