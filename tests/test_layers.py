@@ -28,6 +28,7 @@ LAYERS = (
         "inputs",
         "ranking",
         "contrary",
+        "disagreement",
         "relevance",
         "folding",
         "spans",
