@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import namespaces
+from . import inputs, namespaces
 from .api import Mesh
 from .errors import InvalidInput
 from .settings import Settings
@@ -73,7 +73,11 @@ def share_namespace(
     """Make a namespace a git repository, connected to `url` if that is given, and sync it: see `Mesh.sync`."""
     from .sharing import syncing
 
-    return syncing.share(_settings(home), namespace, url, accept).as_dict()
+    report = syncing.share(_settings(home), namespace, url, accept)
+    if report.new:  # the remote had a history of its own
+        with Mesh(report.namespace, home=home) as mesh:
+            report.compare(mesh.workspace)
+    return report.as_dict()
 
 
 def clone_namespace(url: str, namespace: str = "", *, home: str | Path | None = None) -> Row:
@@ -88,6 +92,29 @@ def shared_namespaces(*, home: str | Path | None = None) -> list[str]:
     from .sharing import syncing
 
     return syncing.shared_namespaces(_settings(home))
+
+
+def check_proposal(
+    folder: str | Path | None = None,
+    base: str = "origin/main",
+    *,
+    head: str = "",
+    namespace: str | None = None,
+    cache: str | Path | None = None,
+    home: str | Path | None = None,
+) -> Row:
+    """What the files in a clone's folder, or the commit `head`, would bring into the commit `base`. Nothing is written.
+
+    `folder`: None for the current one, or the folder of `namespace`. Gives `folder, base, head` (None for the files),
+    paths in the repository as `new, changed, gone`, `problems` (`path, line, key, cause, remedy, serious`), and
+    `contradicts, duplicates, compared_by, not_compared` as `Mesh.sync` does. `cache`: where to keep vectors.
+    """
+    from .sharing import checking
+
+    settings = _settings(home)
+    place = settings.home / inputs.namespace(namespace) if namespace else Path(folder or ".").expanduser()
+    kept = Path(cache).expanduser() if cache else None
+    return checking.check(settings, place, base, head, kept).as_dict()
 
 
 def restore_namespace(namespace: str, *, home: str | Path | None = None) -> int:

@@ -43,36 +43,36 @@ _Near = tuple[int, int, float | None]  # file, other file, cosine
 
 @dataclass(slots=True)
 class Compared:
-    """`by`: "meaning", "words" (there is no model), or "" where there was nothing to compare with.
+    """`compared_by`: "meaning", "words" (there is no model), or "" where there was nothing to compare with.
 
-    `left`: how many of what arrived were compared for the same text only.
+    `not_compared`: how many memories, of what arrived or of what was here, were compared for the same text only.
     """
 
     contradicts: list[Row] = field(default_factory=list)
     duplicates: list[Row] = field(default_factory=list)
-    by: str = ""
-    left: int = 0
+    compared_by: str = ""
+    not_compared: int = 0
 
 
-def compared(workspace: Workspace, arrived: Collection[str]) -> Compared:
+def compared(workspace: Workspace, arrived: Collection[str], *, most_embedded: int = MOST_EMBEDDED) -> Compared:
     """Compare memories that arrived, by their paths in the home, with all others of the namespace."""
     if not arrived:
         return Compared()
     with workspace.turn:
-        return workspace.cache.run(lambda: _compared(workspace, arrived))
+        return workspace.cache.run(lambda: _compared(workspace, arrived, most_embedded))
 
 
-def _compared(workspace: Workspace, arrived: Collection[str]) -> Compared:
+def _compared(workspace: Workspace, arrived: Collection[str], most_embedded: int) -> Compared:
     workspace.refresh()
     files = _files(workspace, arrived)
     if not files or len(files) == _count(workspace):
         return Compared()
     embedder = workspace.embedder
     if embedder is None:
-        near, looked_at = _near_by_words(workspace, files)
+        near, left = _near_by_words(workspace, files)
     else:
-        near, looked_at = _near_by_meaning(workspace, embedder, files)
-    result = Compared(by="words" if embedder is None else "meaning", left=len(files) - looked_at)
+        near, left = _near_by_meaning(workspace, embedder, files, most_embedded)
+    result = Compared(compared_by="words" if embedder is None else "meaning", not_compared=left)
     _judge(workspace, [*_same_text(workspace, files), *near], result)
     return result
 
@@ -112,29 +112,27 @@ def _same_text(workspace: Workspace, files: dict[int, str]) -> Iterator[_Near]:
         yield from ((one, other, None) for one, other in rows.fetchall() if other not in files)
 
 
-def _near_by_meaning(workspace: Workspace, embedder: Embedder, files: dict[int, str]) -> tuple[list[_Near], int]:
-    """The nearest of each, and how many of them have vectors."""
+def _near_by_meaning(
+    workspace: Workspace, embedder: Embedder, files: dict[int, str], most: int
+) -> tuple[list[_Near], int]:
+    """The nearest of each, and how many memories have no vectors."""
     cache = workspace.cache
     if cache.writable:
-        _embed(workspace, embedder, files)
+        _embed(workspace, embedder, files, most)
     matrix = cache.matrix(embedder)
     with cache.manifest.reading():
         found = pairs.nearest(cache.manifest, matrix, files, limit=COMPARED, least=MIN_COSINE)
-        waiting = 0
-        for some in _chunks(list(files)):
-            ask = f"SELECT count(*) FROM waiting WHERE model = ? AND file_id IN ({_marks(some)})"
-            waiting += cache.manifest.db.execute(ask, (matrix.model, *some)).fetchone()[0]
-    return list(found), len(files) - waiting
+        return list(found), embed.pending(cache, embedder)
 
 
-def _embed(workspace: Workspace, embedder: Embedder, files: dict[int, str]) -> None:
+def _embed(workspace: Workspace, embedder: Embedder, files: dict[int, str], most: int) -> None:
     """Embed all that is pending if that is little, else what arrived, if that is."""
     cache, vault = workspace.cache, workspace.vault
     try:
-        if embed.pending(cache, embedder) <= MOST_EMBEDDED:
+        if embed.pending(cache, embedder) <= most:
             embed.embed_pending(vault, cache, embedder, patience_seconds=EMBEDDING_SECONDS)
         else:
-            for path in list(files.values())[:MOST_EMBEDDED]:
+            for path in list(files.values())[:most]:
                 embed.embed_file(vault, cache, embedder, path)
     except LockTimeout:
         return  # another process is at it: what has no vectors yet is counted
@@ -148,7 +146,7 @@ def _near_by_words(workspace: Workspace, files: dict[int, str]) -> tuple[list[_N
                 matches = Matches(workspace.cache.lexicon, Question.plain(memory.content))
                 others = [other for other in matches.best(2 * COMPARED, "", []) if other not in files]
                 found += [(number, other, None) for other in others[:COMPARED]]
-    return found, min(len(files), MOST_BY_WORDS)
+    return found, max(0, len(files) - MOST_BY_WORDS)
 
 
 # --- judgement -----------------------------------------------------------------------------------------------------
