@@ -34,9 +34,9 @@ _HEADING = re.compile(r"(?m)^#{1,6}[ \t]+(.+)$")
 _CODE_LIKE = re.compile(r"[=<>{}|\\]|&&")  # what a "not" or a number means there is another language's matter
 _ENDS = re.compile(r"(?<=[.!?])[ \t]+(?=[A-Z\"'(])|\n")
 _TOKEN = re.compile(
-    r"""(?P<date>\b\d{4}-\d\d-\d\d\b)
-    |(?P<clock>\b\d{1,2}:\d\d\b(?:[ ]?[ap]m\b)?)
-    |(?P<number>(?<![\w.-])\d[\d,]*(?:\.\d+)*(?=[a-zµ%]{0,3}(?![\w-])))(?P<glued>[a-zA-Zµ%]{0,3})
+    r"""(?P<date>\b[0-9]{4}-[0-9][0-9]-[0-9][0-9]\b)
+    |(?P<clock>\b[0-9]{1,2}:[0-9][0-9]\b(?:[ ]?[ap]m\b)?)
+    |(?P<number>(?<![\w.-])[0-9][0-9,]*(?:\.[0-9]+)*(?=[a-zµ%]{0,3}(?![\w-])))(?P<glued>[a-zA-Zµ%]{0,3})
     |(?P<whole>/?[^\W_]+(?:[./:_-]+[^\W_]+)*(?:\(\))?)""",
     re.VERBOSE,
 )
@@ -98,12 +98,12 @@ class Statement:
 def heading(title: str, content: str) -> str:
     """What a memory is about, by its own word: its title, or its first heading."""
     found = None if title else _HEADING.search(content[:MOST_CHARACTERS])
-    return found[1] if found else title
+    return " ".join((found[1] if found else title).split())
 
 
 def whole(text: str) -> Statement:
     """All that a text says, as one."""
-    return _statement(_MARKS.sub("", text[:MOST_CHARACTERS]))
+    return _statement(" ".join(_MARKS.sub("", text[:MOST_CHARACTERS]).split()))
 
 
 def statements(content: str) -> list[Statement]:
@@ -111,7 +111,7 @@ def statements(content: str) -> list[Statement]:
     plain = _HEADING.sub("", _CODE.sub("", content[:MOST_CHARACTERS].replace("\r", "")))
     found: list[Statement] = []
     for part in _ENDS.split(_MARKS.sub("", plain)):
-        text = part.strip()
+        text = " ".join(part.split())
         if text and not text.endswith("?") and not is_code(text) and len(text.split()) <= MOST_WORDS:
             found.append(statement(text))
         if len(found) == MOST_STATEMENTS:
@@ -186,7 +186,7 @@ def _tokens(pieces: list[Piece], words: tuple[str, ...]) -> Iterator[Token]:
 def _date(word: str, after: str) -> str:
     """`3 May`, `May 3`: month and day."""
     for day, month in ((word, after), (after, word)):
-        if day.isdigit() and int(day) <= 31 and month in MONTHS:
+        if day.isdecimal() and len(day) < 3 and int(day) <= 31 and month in MONTHS:
             return f"{MONTHS[month]:02}-{int(day):02}"
     return ""
 
