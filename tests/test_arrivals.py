@@ -49,7 +49,7 @@ def test_duplicates_are_told_by_how_much_is_the_same(home, ours):
     """The very text, the same words, the same in other words."""
     for name, text in (("one1", "Backups are kept"), ("two2", "Do not deploy"), ("tre3", "We meet in Rome on Mondays")):
         put(home, name, text)
-    news = {"a111": "Backups are kept", "b222": "Don't deploy.", "c333": "On Mondays we meet in Rome"}
+    news = {"a111": "Backups are kept", "b222": "DO not deploy", "c333": "On Mondays we meet in Rome"}
     found = compared(ours.workspace, [put(home, name, text) for name, text in news.items()])
     assert {row["id"][:4]: row["same"] for row in found.duplicates} == {
         "a111": "text",

@@ -45,6 +45,7 @@ CASES = [
     ("namespaces",), ("namespaces", "list", "--json"), ("namespaces", "stats", "shared"), ("namespaces", "create", "n"),
     ("namespaces", "rename", "other", "third"), ("namespaces", "delete", "other", "--yes"), ("namespaces", "delete"),
     ("reindex",), ("reindex", "--all"), ("doctor",), ("doctor", "--json"), ("doctor", "--fix", "ids"),
+    ("check",), ("check", "--base", "HEAD"), ("check", "-N", "shared", "--base", "HEAD", "--json"),
     ("eval", "QUESTIONS.jsonl"), ("eval", "no-such.jsonl"), ("model", "status"), ("model", "forget", "no-such"),
     ("model", "use"), ("completion", "bash"), ("completion", "tcsh"),
     ("no-such-verb",), ("--no-such-option",), ("list", "--no-such"), ("recal", "lamp"),
