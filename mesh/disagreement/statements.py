@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from .words import (
@@ -26,6 +26,7 @@ from .words import (
 
 MOST_STATEMENTS = 40  # of a text
 MOST_CHARACTERS = 8_000  # of a text that are looked at
+REMEMBERED = 512  # texts: each is compared with several others
 MOST_WORDS = 40  # of a statement: a longer one says too much to be compared
 
 _MARKS = re.compile(r"(?m)^[ \t]*(?:[-*+>]|\d{1,2}[.)])[ \t]+|[*`]+|^---+$|\[\[|\]\]")
@@ -101,12 +102,14 @@ def heading(title: str, content: str) -> str:
     return " ".join((found[1] if found else title).split())
 
 
+@lru_cache(REMEMBERED)
 def whole(text: str) -> Statement:
     """All that a text says, as one."""
     return _statement(" ".join(_MARKS.sub("", text[:MOST_CHARACTERS]).split()))
 
 
-def statements(content: str) -> list[Statement]:
+@lru_cache(REMEMBERED)
+def statements(content: str) -> tuple[Statement, ...]:
     """Those of a text, in order, headings and code left out."""
     plain = _HEADING.sub("", _CODE.sub("", content[:MOST_CHARACTERS].replace("\r", "")))
     found: list[Statement] = []
@@ -116,7 +119,7 @@ def statements(content: str) -> list[Statement]:
             found.append(statement(text))
         if len(found) == MOST_STATEMENTS:
             break
-    return [one for one in found if one.tokens]
+    return tuple(one for one in found if one.tokens)
 
 
 def statement(text: str) -> Statement:
