@@ -26,7 +26,7 @@ from .words import (
 
 MOST_STATEMENTS = 40  # of a text
 MOST_CHARACTERS = 8_000  # of a text that are looked at
-REMEMBERED = 512  # texts: each is compared with several others
+REMEMBERED = 4096  # texts: each is compared with several others
 MOST_WORDS = 40  # of a statement: a longer one says too much to be compared
 
 _MARKS = re.compile(r"(?m)^[ \t]*(?:[-*+>]|\d{1,2}[.)])[ \t]+|[*`]+|^---+$|\[\[|\]\]")

@@ -105,7 +105,8 @@ def _marks(some: Collection[object]) -> str:
 def _same_text(workspace: Workspace, files: dict[int, str]) -> Iterator[_Near]:
     for some in _chunks(list(files)):
         rows = workspace.cache.manifest.db.execute(
-            "SELECT a.file_id, b.file_id FROM files a JOIN files b ON b.text_digest = a.text_digest"
+            "SELECT a.file_id, b.file_id FROM files a CROSS JOIN files b INDEXED BY files_by_text"
+            " ON b.text_digest = a.text_digest"
             f" WHERE a.file_id IN ({_marks(some)}) AND b.state = {SERVED} ORDER BY a.path, b.path",
             some,
         )
@@ -158,7 +159,7 @@ def _judge(workspace: Workspace, near: list[_Near], result: Compared) -> None:
     replaced = superseded.by(workspace.cache.manifest, numbers, local=True)
     cosines = {(one, other): cosine for one, other, cosine in near if cosine is not None}
     now = datetime.now(UTC)
-    for one, other in dict.fromkeys((one, other) for one, other, _ in near):
+    for one, other in sorted({(one, other) for one, other, _ in near}):
         mine, its = memories.get(other), memories.get(one)
         if mine is None or its is None or {one, other} & replaced.keys() or _belong_together(mine, its):
             continue
