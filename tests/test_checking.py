@@ -102,6 +102,18 @@ def test_a_contradiction_is_a_warning_unless_it_is_strict(clone):
     assert "there is no model" in said.stderr
 
 
+def test_a_long_list_is_cut_for_people_and_whole_for_programs(clone):
+    """Twenty of each kind, then how many more; names of any kind steer no terminal."""
+    for number in range(25):
+        put(clone, f"notes/{number}.md", f"The API rate limit is {number + 200} requests/min\n")
+    put(clone, "notes/evil\x1b[31m.md", f"{OTHER_LIMIT}\n")
+    told = checked(clone, "notes", "--base", "main", code=1).stdout
+    assert "1 error; 25 contradict yours" in told and told.count("aaaa1111 by ana") == 20
+    assert "contradicts yours: and 5 more" in told and "\x1b" not in told
+    row = json.loads(checked(clone, "notes", "--base", "main", "--json", code=1).stdout)
+    assert len(row["contradicts"]) == 25
+
+
 def test_only_what_the_branch_changed_counts_where_the_base_went_on(clone):
     """It is compared with the base as it is now; what the branch deletes or replaces is not contradicted by it."""
     put(clone, "notes/limit.md", f"---\nid: aaaa1111\nagent: ana\n---\n{OTHER_LIMIT}\n")
