@@ -8,6 +8,7 @@ import typer
 
 from mesh.errors import InvalidInput, MeshError
 
+from .arrivals import print_arrivals, summary
 from .learning import run_editor
 from .looking import Name
 from .options import Json, Namespace, opened
@@ -153,6 +154,7 @@ def _told(rows: list[Row], as_json: bool) -> None:
             note(f"{row['namespace']}: {row['message']}")
             continue
         print(f"{styled(row['namespace'], 'bold')}\t{_summary(row)}")
+        print_arrivals(row)
         for what, key in (("not committed", "kept_back"), ("not written", "left_out")):
             for one in row[key]:
                 place = f"{one['path']}:{one['line']}" if one["line"] else one["path"]
@@ -180,5 +182,6 @@ def _summary(row: Row) -> str:
         said = ", ".join(f"{number} {name}" for name, number in received.items() if number)
         parts.append(f"received {total}: {said}")
     text = ", ".join(parts) or ("nothing new" if row["remote"] else "committed; there is no remote yet")
+    text = "; ".join([text, *filter(None, [", ".join(summary(row))])])
     many = len(row["conflicts"])
     return f"{text}; {counted(many, 'conflict')}: mesh conflicts -N {row['namespace']}" if many else text

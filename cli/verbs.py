@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "sync": Verb("sharing", "sync", "Commit, fetch, merge and push what is shared"),
         "conflicts": Verb("sharing", "conflicts", "List memories that were changed in two ways"),
         "resolve": Verb("sharing", "resolve", "Settle such a conflict"),
+        "check": Verb("checking", "check", "Check what a pull request would bring in"),
         "export": Verb("portability", "export", "Write the memories to a file: JSON, Markdown, tar.gz"),
         "import": Verb("portability", "import_", "Take in memories from a file or folder of many kinds"),
         "namespaces": Verb("namespaces", "app", "List, make, rename, delete and bring back namespaces"),

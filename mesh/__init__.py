@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .errors import MeshError
     from .functions import (
         build_context,
+        check_proposal,
         clone_namespace,
         create_namespace,
         delete_namespace,
@@ -38,6 +39,7 @@ __all__ = [
     "MeshError",
     "__version__",
     "build_context",
+    "check_proposal",
     "clone_namespace",
     "create_namespace",
     "delete_namespace",

@@ -51,11 +51,15 @@ def what_it_says(memory: Memory, now: datetime, *, superseded: bool) -> Hashable
     What holds does not stand for what no longer does, nor what may be shared for what may not. In a source, such as a
     conversation, who says something, when and in which words is a part of it: to say it again is another event.
     """
+    return said(memory), memory.type, memory.local_only, superseded, memory.is_stale(now)
+
+
+def said(memory: Memory) -> Hashable:
+    """Its words; of a source, such as a conversation, also who said them and on which day."""
     text = f"{memory.title}\n{memory.content}".strip()
-    said: Hashable = words(text)
     if memory.source:
-        said = (text, memory.agent, memory.born and memory.born.date())
-    return said, memory.type, memory.local_only, superseded, memory.is_stale(now)
+        return text, memory.agent, memory.born and memory.born.date()
+    return words(text)
 
 
 def folded(found: Iterable[T], n: int, says: Callable[[T], Hashable]) -> list[list[T]]:

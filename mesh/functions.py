@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import namespaces
+from . import inputs, links, namespaces
 from .api import Mesh
 from .errors import InvalidInput
 from .settings import Settings
@@ -81,7 +81,11 @@ def share_namespace(
     """
     from .sharing import syncing
 
-    return syncing.share(_settings(home), namespace, url, accept, hooks).as_dict()
+    report = syncing.share(_settings(home), namespace, url, accept, hooks)
+    if report.new:  # the remote had a history of its own
+        with Mesh(report.namespace, home=home) as mesh:
+            report.compare(mesh.workspace)
+    return report.as_dict()
 
 
 def clone_namespace(url: str, namespace: str = "", *, home: str | Path | None = None) -> Row:
@@ -121,6 +125,29 @@ def linked_namespaces(*, home: str | Path | None = None) -> list[Row]:
     from . import linking
 
     return linking.linked(_settings(home))
+
+
+def check_proposal(
+    folder: str | Path | None = None,
+    base: str = "origin/main",
+    *,
+    head: str = "",
+    namespace: str | None = None,
+    cache: str | Path | None = None,
+    home: str | Path | None = None,
+) -> Row:
+    """What the files in a clone's folder, or the commit `head`, would bring into the commit `base`. Nothing is written.
+
+    `folder`: None for the current one, or the folder of `namespace`. Gives `folder, base, head` (None for the files),
+    paths in the repository as `new, changed, gone`, `problems` (`path, line, key, cause, remedy, serious`), and
+    `contradicts, duplicates, compared_by, not_compared` as `Mesh.sync` does. `cache`: where to keep vectors.
+    """
+    from .sharing import checking
+
+    settings = _settings(home)
+    place = links.place(settings.home, inputs.namespace(namespace)) if namespace else Path(folder or ".").expanduser()
+    kept = Path(cache).expanduser() if cache else None
+    return checking.check(settings, place, base, head, kept).as_dict()
 
 
 def restore_namespace(namespace: str, *, home: str | Path | None = None) -> int:

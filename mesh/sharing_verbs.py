@@ -18,13 +18,16 @@ class SharingVerbs:
         """Bring the namespace and its remote together: commit, fetch, merge, write what arrived, push.
 
         Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
-        (`path, line, key, cause, remedy`) and `notes` of the merge. `accept`: "rewritten", "unrelated", "gone", for a
-        remote that lost what it had; nothing of ours is lost by it. A folder of a project is only committed: `project`,
-        `committed`. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
+        (`path, line, key, cause, remedy`), `notes` of the merge; and what arrived beside what was here: `contradicts`,
+        `duplicates` (see `sharing.arrivals`), `compared_by`, `not_compared`. `accept`: "rewritten", "unrelated",
+        "gone", for a remote that lost what it had; nothing of ours is lost by it. A folder of a project is only
+        committed: `project`, `committed`. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
         """
         from .sharing import syncing
 
-        return syncing.sync(self.workspace.settings, self.namespace, accept).as_dict()
+        report = syncing.sync(self.workspace.settings, self.namespace, accept)
+        report.compare(self.workspace)
+        return report.as_dict()
 
     def conflicts(self) -> list[Row]:
         """Memories that two clones changed in two ways.

@@ -31,6 +31,7 @@ LAYERS = (
         "inputs",
         "ranking",
         "contrary",
+        "disagreement",
         "relevance",
         "folding",
         "spans",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..errors import MeshError
 from ..memory import Problem
 from ..merging import Note
+from ..workspace import Workspace
 from .applying import Applied
+from .arrivals import Compared, compared
+
+log = logging.getLogger("mesh")
 
 RIVAL = ".rival-"  # in the name of every file that a merge puts beside another
 
@@ -16,7 +22,8 @@ RIVAL = ".rival-"  # in the name of every file that a merge puts beside another
 @dataclass(slots=True)
 class Report:
     """`pushed`, `new`, `changed`, `gone`: paths in the namespace. `kept_back`: what was not committed, and why.
-    `left_out`: what arrived and was not written, and why. `conflicts`: paths of rivals that arose or arrived."""
+    `left_out`: what arrived and was not written, and why. `conflicts`: paths of rivals that arose or arrived.
+    `compared`: what arrived beside what was here, see `compare`."""
 
     namespace: str
     commit: str | None = None
@@ -29,6 +36,16 @@ class Report:
     kept_back: list[Problem] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    compared: Compared = field(default_factory=Compared)
+
+    def compare(self, workspace: Workspace) -> None:
+        """Look which of what arrived contradicts or repeats what was here. A cache that fails does no harm."""
+        arrived = [f"{self.namespace}/{path}" for path in (*self.new, *self.changed)]
+        try:
+            self.compared = compared(workspace, arrived)
+        except MeshError as error:
+            log.warning("what arrived was not compared with what was here: %s", error)
+            self.compared = Compared(not_compared=len(arrived))
 
     def take(self, applied: Applied) -> None:
         for mine, its in ((self.new, applied.new), (self.changed, applied.changed), (self.gone, applied.gone)):
@@ -51,5 +68,6 @@ class Report:
         row = {
             name: getattr(self, name) for name in ("namespace", "commit", "remote", "pushed", "new", "changed", "gone")
         }
+        row |= asdict(self.compared)
         row |= {"conflicts": self.conflicts, "notes": [note._asdict() for note in self.notes]}
         return row | {name: [asdict(one) for one in getattr(self, name)] for name in ("kept_back", "left_out")}

@@ -48,6 +48,7 @@ CASES = [
     ("share", "no-such"), ("clone", "no-such"), ("sync",), ("conflicts",), ("resolve", "aaaa", "--ours"),
     ("link", "FOLDER", "linked"), ("link", "no-such"), ("link", "--list", "--json"), ("link",), ("unlink", "shared"),
     ("reindex",), ("reindex", "--all"), ("doctor",), ("doctor", "--json"), ("doctor", "--fix", "ids"),
+    ("check",), ("check", "--base", "HEAD"), ("check", "-N", "shared", "--base", "HEAD", "--json"),
     ("eval", "QUESTIONS.jsonl"), ("eval", "no-such.jsonl"), ("model", "status"), ("model", "forget", "no-such"),
     ("model", "use"), ("completion", "bash"), ("completion", "tcsh"),
     ("no-such-verb",), ("--no-such-option",), ("list", "--no-such"), ("recal", "lamp"),
