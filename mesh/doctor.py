@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .files import is_temporary
+from .index import broken
 from .index.damage import CacheDamaged, translated
 from .index.manifest import SERVED
 from .refresh import Refresh
@@ -69,10 +70,17 @@ def _model(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _files(workspace: Workspace) -> Iterator[Finding]:
-    states = dict(workspace.cache.manifest.db.execute("SELECT path, state FROM files"))
-    for problem in workspace.cache.manifest.problems():
-        place = f"{problem.path}:{problem.line}" if problem.line else problem.path
-        yield Finding("file", place, problem.cause, problem.remedy, serious=states[problem.path] != SERVED)
+    manifest = workspace.cache.manifest
+    states = dict(manifest.db.execute("SELECT path, state FROM files"))
+    good, unknown = broken.served(manifest), broken.reasons(manifest)
+    for problem in manifest.problems():
+        path, cause = problem.path, problem.cause
+        if path in good:
+            cause += f" (its last good version is served, of commit {good[path][:7]})"
+        elif path in unknown:
+            cause += f" (its last good version cannot be served: {unknown[path]})"
+        place = f"{path}:{problem.line}" if problem.line else path
+        yield Finding("file", place, cause, problem.remedy, serious=states[path] != SERVED or path in good)
     for path in sorted(states):
         if _CONFLICT_COPY.search(path):
             yield Finding("copy", path, "a sync or edit left this second copy", "Keep one of the two", serious=False)
@@ -89,7 +97,8 @@ def doubles(workspace: Workspace) -> list[tuple[str, str]]:
     """`(path, id)` of every file but one of those that share an id: the one that is named after it, or the first."""
     rows = workspace.cache.manifest.db.execute(
         "SELECT path, id FROM files WHERE lower(id) IN (SELECT lower(id) FROM files WHERE id IS NOT NULL"
-        " GROUP BY lower(id) HAVING count(*) > 1) ORDER BY lower(id), instr(path, substr(id, 1, 12)) = 0, path"
+        " GROUP BY lower(id) HAVING count(*) > 1) AND path NOT IN (SELECT path FROM quarantined WHERE good NOT NULL)"
+        " ORDER BY lower(id), instr(path, substr(id, 1, 12)) = 0, path"
     ).fetchall()
     return [row for before, row in pairwise(rows) if before[1].lower() == row[1].lower()]
 
@@ -103,7 +112,8 @@ def _local(workspace: Workspace) -> Iterator[Finding]:
 
 def misplaced(workspace: Workspace) -> list[str]:
     rows = workspace.cache.manifest.db.execute(
-        "SELECT path FROM files WHERE local_only = 1 AND substr(path, 1, ?) = ? ORDER BY path",
+        "SELECT path FROM files WHERE local_only = 1 AND substr(path, 1, ?) = ?"
+        " AND path NOT IN (SELECT path FROM quarantined WHERE good NOT NULL) ORDER BY path",
         (len(workspace.namespace) + 1, workspace.namespace + "/"),
     )
     return [row[0] for row in rows]

@@ -21,6 +21,7 @@ from .objects import Blobs, Entry, entries
 from .running import Git
 
 FILE = "100644"
+OWN_SETTINGS = ("merge.mesh.driver", "merge.mesh.name")  # what Mesh itself puts into a repository's settings
 _UNDER_WAY = {
     "index.lock": "a git command",
     "MERGE_HEAD": "a merge",

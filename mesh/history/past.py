@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from .. import inputs
 from ..errors import GitFailed, InvalidInput
 from ..git import reading
-from ..git.repository import Repository
+from ..git.repository import OWN_SETTINGS, Repository
 from ..workspace import Workspace
 
-OWN_SETTINGS = ("merge.mesh.driver", "merge.mesh.name")  # what Mesh itself puts into a repository's settings
 _WHOLE_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z|today\Z|yesterday\Z", re.IGNORECASE)
 
 
