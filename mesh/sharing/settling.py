@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import asdict
 from typing import Any, get_args
 
 from ..codec import read as read_memory
 from ..errors import InvalidInput, NotFound
 from ..files import sha256
+from ..index import broken
 from ..listing import listed
 from ..memory import Memory, iso
 from ..merge import marked, sides
@@ -62,6 +64,16 @@ def _told(memory: Memory | None) -> list[str]:
         return []
     keys = [f"{key}: {getattr(memory, key)}" for key in ("type", "title", "source") if getattr(memory, key, "")]
     return [*keys, *memory.content.split("\n")]
+
+
+def quarantined(workspace: Workspace) -> list[Row]:
+    """The files that cannot be read and are served as they were last good: where and why, and of which commit."""
+    with workspace.turn:
+        workspace.refresh()
+        manifest = workspace.cache.manifest
+        commits = workspace.cache.run(lambda: broken.served(manifest))
+        problems = workspace.cache.run(manifest.problems)
+    return [asdict(one) | {"commit": commits[one.path]} for one in problems if one.path in commits]
 
 
 def resolve(workspace: Workspace, name: str, how: str = "ours", text: bytes | None = None) -> Row:
