@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from .errors import GitFailed
 from .files import is_temporary
 from .index import broken
 from .index.damage import CacheDamaged, translated
@@ -50,7 +51,7 @@ def _examined(workspace: Workspace) -> list[Finding]:
     workspace.vault.namespaces()  # raises if the home is no folder
     workspace.refresh()
     checks: list[Callable[[Workspace], Iterator[Finding]]] = [
-        _home, _model, _files, _ids, _local, _links, _leftovers, _cache,
+        _home, _model, _files, _arrived, _ids, _local, _links, _leftovers, _cache,
     ]  # fmt: skip
     return [finding for check in checks for finding in check(workspace)]
 
@@ -84,6 +85,14 @@ def _files(workspace: Workspace) -> Iterator[Finding]:
     for path in sorted(states):
         if _CONFLICT_COPY.search(path):
             yield Finding("copy", path, "a sync or edit left this second copy", "Keep one of the two", serious=False)
+
+
+def _arrived(workspace: Workspace) -> Iterator[Finding]:
+    from .sharing import arrivals
+
+    with contextlib.suppress(GitFailed):  # a repository that is not to be touched: sync says why
+        for one in arrivals.unreadable(workspace.vault.home, workspace.namespace):
+            yield Finding("arrived", one.path, one.cause, one.remedy, serious=False)
 
 
 def _ids(workspace: Workspace) -> Iterator[Finding]:

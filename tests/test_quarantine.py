@@ -8,8 +8,9 @@ import time
 
 import pytest
 from hashing import HashEmbedder, hashed, write
+from mesh_servers.mcp_answers import lean
 
-from mesh import doctor
+from mesh import doctor, share_namespace
 from mesh.errors import MalformedMemory, UnknownMemory
 from mesh.git import last_good
 
@@ -271,6 +272,32 @@ def test_doctor_and_status_tell_of_it(mesh, git):
     found = [one for one in doctor.examine(mesh.workspace) if one.kind in ("file", "cache", "ids")]
     assert only(found).serious and commit[:7] in only(found).cause and only(found).place == f"{PATH}:4"
     assert mesh.status()["quarantined"] == [PATH] and mesh.status()["memories"] == 1
+
+
+def test_what_a_sync_did_not_write_is_told_by_doctor_until_it_is_mended(mesh, git, tmp_path):
+    """What was here before stays, and is no last good version: its file can be read."""
+    git("init", "-q", "--bare", "-b", "main", str(tmp_path / "remote.git"))
+    git.commit()
+    share_namespace("shared", str(tmp_path / "remote.git"), home=mesh.workspace.vault.home)
+    git("clone", "-q", str(tmp_path / "remote.git"), str(tmp_path / "other"))
+    other = Repository(tmp_path, "other")
+    for text, told in ((MARKERS, ["shared/deploy.md"]), (GOOD.replace("Tuesday", "Sunday"), [])):
+        other.commit("other/deploy.md", text)
+        other("push", "-q", "origin", "HEAD:main")
+        mesh.sync()
+        assert [one.place for one in doctor.examine(mesh.workspace) if one.kind == "arrived"] == told
+        row = mesh.get(PATH)
+        assert row["quarantined"] is None and row["content"] == f"Deploy on {'Tuesday' if told else 'Sunday'}"
+
+
+def test_answers_for_agents_say_so(mesh, git):
+    """In their labels, in their data and in a prompt's text, in every format."""
+    git.commit()
+    write(mesh.workspace.vault.home, PATH, MARKERS)
+    sent = lean(mesh.get("deploy-01"))
+    assert sent["quarantined"]["line"] == 4 and "last good version" in only(sent["labels"])
+    for style in ("markdown", "plain", "xml", "json"):
+        assert "last good version" in mesh.context("deploy on tuesday", format=style)["context"]
 
 
 def test_recall_at_a_commit_serves_what_that_commit_has(mesh, git):

@@ -24,6 +24,7 @@ from .repository import OWN_SETTINGS, Repository
 _FORMAT = "%x01%H%x00%ct%x00"
 _STOPPED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _OURS = b"2"
+_SECONDS = 60.0  # for the whole history: a recall waits
 
 
 class Good(NamedTuple):
@@ -120,7 +121,7 @@ def _changes(repository: Repository, head: str, paths: Sequence[str]) -> dict[st
     plain = ("--root", "--no-ext-diff", "--no-textconv", f"--format={_FORMAT}", "--stdin")
     given = "\n".join([head, "--", *paths, ""]).encode("utf-8", "surrogateescape")
     found: dict[str, list[_Change]] = {}
-    for path, change in _told(repository.git.run("log", *how, *plain, given=given)):
+    for path, change in _told(repository.git.run("log", *how, *plain, given=given, seconds=_SECONDS)):
         found.setdefault(path, []).append(change)
     return found
 
