@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from hashing import hashed, write
 
+from mesh.errors import MalformedMemory
 from mesh.rivals import rival
 
 MEMORY = b"---\nid: limit-0001\nagent: ana\n---\nThe limit is 100\n"
@@ -66,6 +69,24 @@ def test_a_conflict_that_was_settled_is_told_no_more(mesh, how):
     in_conflict(mesh)
     mesh.resolve("limit-0001", how)
     assert all((row["rivals"], row["rival_of"], row["notices"]) == ([], None, []) for row in mesh.inspect())
+
+
+def test_a_conflict_is_not_settled_while_one_of_its_files_cannot_be_read(mesh):
+    """What would be kept or deleted is not what was shown."""
+    in_conflict(mesh)
+    home = mesh.workspace.vault.home
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *arguments], cwd=home / "shared", check=True)
+    write(home, "shared/limit.md", b"\xff")
+    assert mesh.get("limit-0001")["quarantined"] and len(mesh.conflicts()) == 1
+    for how in ("ours", "theirs", "both"):
+        with pytest.raises(MalformedMemory):
+            mesh.resolve("limit-0001", how)
+    assert len(mesh.conflicts()) == 1
 
 
 def test_a_rival_whose_memory_was_deleted_says_so(mesh):

@@ -89,13 +89,14 @@ def test_a_broken_file_is_served_as_head_has_it_and_says_so(mesh, git):
     assert only(mesh.problems()).line == 4 and mesh.count() == 1
 
 
-def test_a_file_that_was_committed_broken_is_served_as_of_the_commit_before(mesh, git):
-    """Also where several broken versions were committed one after the other."""
-    good = git.commit()
-    git.commit(text=MARKERS)
-    git.commit(text=BROKEN_KEYS)
+@pytest.mark.parametrize("path", [PATH, 'shared/Ünder way/:(top) "a" [b]*?.md'])
+def test_a_file_that_was_committed_broken_is_served_as_of_the_commit_before(mesh, git, path):
+    """Also where several broken versions were committed one after the other; whatever it is called."""
+    good = git.commit(path)
+    git.commit(path, MARKERS)
+    git.commit(path, BROKEN_KEYS)
     git.commit("shared/other.md", "Something else\n")
-    row = mesh.get(PATH)
+    row = mesh.get(path)
     assert row["content"] == "Deploy on Tuesday" and row["quarantined"]["commit"] == good
 
 

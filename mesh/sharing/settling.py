@@ -6,6 +6,7 @@ import difflib
 from dataclasses import asdict
 from typing import Any, get_args
 
+from ..change import refuse_broken
 from ..codec import read as read_memory
 from ..errors import InvalidInput, NotFound
 from ..files import sha256
@@ -85,6 +86,8 @@ def resolve(workspace: Workspace, name: str, how: str = "ours", text: bytes | No
         raise InvalidInput(f"{how!r} is no way to settle it", place="how", remedy="Say ours, theirs or both")
     with workspace.turn:
         row = _conflict(workspace, name)
+        for key in ("path", "rival_path"):
+            refuse_broken(workspace.find(row[key])[0])
         ours, theirs = (_bytes(workspace, row[key]) for key in ("path", "rival_path"))
         if text is not None:
             read_memory(text, row["path"])
