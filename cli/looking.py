@@ -40,7 +40,8 @@ def list_memories(
 ) -> None:
     """List memories, the youngest first.
 
-    Each line is the id, a TAB and the first line of the text: made for fzf and cut. With --json a line is an object.
+    Each line is the id, a TAB and the first line of the text: made for fzf and cut. What is disputed, or a last good
+    version, has a third column. With --json a line is an object.
     """
     with opened(namespace) as mesh:
         if trash:
