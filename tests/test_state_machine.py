@@ -298,6 +298,14 @@ class Vault(RuleBasedStateMachine):
             self.git("add", "-A")
             self.git("commit", "-qm", "more")
 
+    @rule(path=files, data=BROKEN, committed=st.booleans())
+    def commit_and_spoil(self, path, data, committed):
+        """What the other rules seldom come to by themselves."""
+        self.commit()
+        self.spoil(path, data)
+        if committed:
+            self.commit()
+
     @rule(back=st.integers(1, 2))
     @precondition(lambda self: (self.home / "shared/.git").is_dir())
     def another_commit_is_checked_out(self, back):
