@@ -87,6 +87,8 @@ def _print_hit(number: int, row: Row, explain: bool) -> None:
     similarity = "" if row["similarity"] is None else f"{row['similarity']:.2f} · "
     print(styled(f"   {similarity}{about(row)}", "dim"))
     print(styled(f"   {row['id']}  {one_line(row['path'])}", "dim"))
+    for said in row["notices"]:
+        print(styled(f"   ⚠ {one_line(said)}", "yellow"))
     if row["same_as"]:
         print(styled(f"   {one_line(said_again(row['same_as']))}", "dim"))
     if explain:

@@ -10,7 +10,19 @@ import typer
 from mesh.errors import InvalidInput
 
 from .options import Agent, At, Json, Namespace, Since, Tags, Type, Until, opened
-from .output import Row, about, first_line, indented, one_line, print_json, print_json_lines, styled, visible, width
+from .output import (
+    Row,
+    about,
+    first_line,
+    indented,
+    note,
+    one_line,
+    print_json,
+    print_json_lines,
+    styled,
+    visible,
+    width,
+)
 
 Name = Annotated[str, typer.Argument(metavar="ID", help="An id, 4 or more characters of one, or a path.")]
 
@@ -28,7 +40,8 @@ def list_memories(
 ) -> None:
     """List memories, the youngest first.
 
-    Each line is the id, a TAB and the first line of the text: made for fzf and cut. With --json a line is an object.
+    Each line is the id, a TAB and the first line of the text: made for fzf and cut. What is disputed, or a last good
+    version, has a third column. With --json a line is an object.
     """
     with opened(namespace) as mesh:
         if trash:
@@ -52,7 +65,14 @@ def list_memories(
         return
     for row in rows:
         room = width() - max(24, len(row["id"]) + 8) if sys.stdout.isatty() else 0
-        print(f"{styled(row['id'], 'cyan')}\t{first_line(row['title'] or row['content'].lstrip('# '), room)}")
+        title = first_line(row["title"] or row["content"].lstrip("# "), room)
+        print(f"{styled(row['id'], 'cyan')}\t{title}{_marks(row)}")
+
+
+def _marks(row: Row) -> str:
+    """A third column, for the few that have something to note."""
+    marks = ["last good version"] * bool(row["quarantined"]) + ["disputed"] * bool(row["rival_of"] or row["rivals"])
+    return f"\t{styled('⚠ ' + ', '.join(marks), 'yellow')}" if marks else ""
 
 
 def show(
@@ -80,6 +100,8 @@ def show(
     if row["title"]:
         print(styled(visible(row["title"]), "bold"))
     print(visible(row["content"]))
+    for said in row["notices"]:
+        note(f"⚠ {said}")
     if sys.stdout.isatty():
         print(styled(f"\n{about(row)}\n{row['id']}  {one_line(row['path'])}", "dim"))
 
@@ -125,4 +147,6 @@ def _print_all(row: Row) -> None:
         untold = value in (None, "", [], False) or (key == "effective_confidence" and value == row["confidence"])
         if not untold:
             print(f"   {said:<17}{visible(', '.join(value) if isinstance(value, list) else str(value))}")
+    for said in row["notices"]:
+        print(styled(f"   ⚠ {one_line(said)}", "yellow"))
     print(indented(row["content"]) + "\n")

@@ -85,7 +85,7 @@ def sync(
 def conflicts(namespace: Namespace = None, as_json: Json = False) -> None:
     """Each with whose texts they are, since when, and how they differ."""
     with opened(namespace) as mesh:
-        rows = mesh.conflicts()
+        rows, broken = mesh.conflicts(), [] if as_json else mesh.quarantined()
     if as_json:
         print_json(rows)
         return
@@ -96,9 +96,14 @@ def conflicts(namespace: Namespace = None, as_json: Json = False) -> None:
             print(f"  {side}: {', '.join(filter(None, who)) or 'unknown'}  {one_line(row[f'{prefix}path'] or '')}")
         for line in row["diff"][2:]:
             print("    " + styled(one_line(line), {"-": "red", "+": "green"}.get(line[:1], "dim")))
+    for one in broken:
+        note(
+            f"{one['path']}:{one['line']}: {one['cause']}; it is served as commit {one['commit'][:7]} has it."
+            f" {one['remedy']}: mesh edit {one['path']}"
+        )
     if rows:
         note("to settle one: mesh resolve ID --ours, --theirs, --both or --edit")
-    else:
+    elif not broken:
         note("there are no conflicts")
 
 

@@ -36,6 +36,7 @@ def status(
 def _counts(found: dict[str, Any]) -> str:
     counts = [counted(found["memories"], "memory", "memories")]
     said = _SAID | ({"pending": "being embedded"} if found["watch"] else {})
+    found = found | {"quarantined": len(found["quarantined"])}
     counts += [f"{found[key]:,} {what}" for key, what in said.items() if found[key]]
     return ", ".join(counts)
 
@@ -45,6 +46,7 @@ _SAID = {
     "unindexed": "files not indexed yet (another process is at it)",
     "pending": "not embedded yet (mesh reindex)",
     "problems": "files with problems (mesh doctor)",
+    "quarantined": "of them served as they were last good",
     "trash": "in the trash",
 }
 

@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from . import codec, secrets
-from .errors import EditConflict
+from .errors import EditConflict, MalformedMemory
 from .files import failures_reported, sha256
 from .front_matter.edit import Change
+from .index import broken
 from .memory import Memory, iso
 from .workspace import Workspace
 
@@ -63,22 +64,31 @@ def _revised(
 
 
 def forget(workspace: Workspace, name: str) -> Memory:
-    """Move a memory to the trash. Raises `UnknownMemory`, `AmbiguousId`."""
+    """Move a memory to the trash. Raises `UnknownMemory`, `AmbiguousId`; `MalformedMemory` if its file is broken."""
     with workspace.turn:
         memory, digest = workspace.find(name)
+        refuse_broken(memory)
         with workspace.vault.writing(workspace.namespace):
             workspace.vault.discard(workspace.namespace, memory.path, digest)
             workspace.refresh_paths(memory.path)
         return memory
 
 
+def refuse_broken(memory: Memory) -> None:
+    """Raise `MalformedMemory` for a last good version: what would go is the broken file, which nobody was shown."""
+    if memory.last_good:
+        problem = memory.last_good.problem
+        raise MalformedMemory(problem.path, problem.line, problem.cause, problem.remedy)
+
+
 def forget_all(workspace: Workspace) -> int:
-    """Move every memory of the namespace to the trash; those that somebody changes meanwhile stay."""
+    """Move every memory of the namespace to the trash; broken files and those that somebody changes meanwhile stay."""
     with workspace.turn:
         workspace.refresh()
-        paths = workspace.cache.run(workspace.cache.manifest.paths)
+        manifest = workspace.cache.manifest
+        paths = workspace.cache.run(lambda: set(manifest.paths()) - broken.served(manifest).keys())
         gone = 0
-        for path in paths:
+        for path in sorted(paths):
             with workspace.vault.writing(workspace.namespace), suppress(EditConflict):
                 workspace.vault.discard(workspace.namespace, path)
                 workspace.refresh_paths(path)

@@ -47,6 +47,7 @@ def about(row: Row) -> str:
         facts.append(f"superseded by {row['superseded_by']}")
     if row.get("same_as"):
         facts.append(said_again(row["same_as"]))
+    facts += [f"⚠ {one}" for one in row.get("notices", ())]
     return " · ".join(fact for fact in facts if fact)
 
 
@@ -89,7 +90,9 @@ def _xml(rows: Sequence[Row], namespace: str) -> str:
 
 def _json(rows: Sequence[Row], namespace: str) -> str:
     kept = ("id", "content", "title", "memory_type", "tags", "source_agent", "confidence", "is_stale", "created_at")
-    memories = [{key: row[key] for key in kept} for row in rows]
+    memories = [
+        {key: row[key] for key in kept} | ({"notices": row["notices"]} if row.get("notices") else {}) for row in rows
+    ]
     return json.dumps({"note": NOTICE, "namespace": namespace, "memories": memories}, ensure_ascii=False, indent=1)
 
 

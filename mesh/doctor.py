@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from .errors import GitFailed
 from .files import is_temporary
+from .index import broken
 from .index.damage import CacheDamaged, translated
 from .index.manifest import SERVED
 from .refresh import Refresh
@@ -49,7 +51,7 @@ def _examined(workspace: Workspace) -> list[Finding]:
     workspace.vault.namespaces()  # raises if the home is no folder
     workspace.refresh()
     checks: list[Callable[[Workspace], Iterator[Finding]]] = [
-        _home, _model, _files, _ids, _local, _links, _leftovers, _cache,
+        _home, _model, _files, _arrived, _ids, _local, _links, _leftovers, _cache,
     ]  # fmt: skip
     return [finding for check in checks for finding in check(workspace)]
 
@@ -69,13 +71,28 @@ def _model(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _files(workspace: Workspace) -> Iterator[Finding]:
-    states = dict(workspace.cache.manifest.db.execute("SELECT path, state FROM files"))
-    for problem in workspace.cache.manifest.problems():
-        place = f"{problem.path}:{problem.line}" if problem.line else problem.path
-        yield Finding("file", place, problem.cause, problem.remedy, serious=states[problem.path] != SERVED)
+    manifest = workspace.cache.manifest
+    states = dict(manifest.db.execute("SELECT path, state FROM files"))
+    good, unknown = broken.served(manifest), broken.reasons(manifest)
+    for problem in manifest.problems():
+        path, cause = problem.path, problem.cause
+        if path in good:
+            cause += f" (its last good version is served, of commit {good[path][:7]})"
+        elif path in unknown:
+            cause += f" (its last good version cannot be served: {unknown[path]})"
+        place = f"{path}:{problem.line}" if problem.line else path
+        yield Finding("file", place, cause, problem.remedy, serious=states[path] != SERVED or path in good)
     for path in sorted(states):
         if _CONFLICT_COPY.search(path):
             yield Finding("copy", path, "a sync or edit left this second copy", "Keep one of the two", serious=False)
+
+
+def _arrived(workspace: Workspace) -> Iterator[Finding]:
+    from .sharing import unwritten
+
+    with contextlib.suppress(GitFailed):  # a repository that is not to be touched: sync says why
+        for one in unwritten.unreadable(workspace.vault.home, workspace.namespace):
+            yield Finding("arrived", one.path, one.cause, one.remedy, serious=False)
 
 
 def _ids(workspace: Workspace) -> Iterator[Finding]:
@@ -89,7 +106,8 @@ def doubles(workspace: Workspace) -> list[tuple[str, str]]:
     """`(path, id)` of every file but one of those that share an id: the one that is named after it, or the first."""
     rows = workspace.cache.manifest.db.execute(
         "SELECT path, id FROM files WHERE lower(id) IN (SELECT lower(id) FROM files WHERE id IS NOT NULL"
-        " GROUP BY lower(id) HAVING count(*) > 1) ORDER BY lower(id), instr(path, substr(id, 1, 12)) = 0, path"
+        " GROUP BY lower(id) HAVING count(*) > 1) AND path NOT IN (SELECT path FROM quarantined WHERE good NOT NULL)"
+        " ORDER BY lower(id), instr(path, substr(id, 1, 12)) = 0, path"
     ).fetchall()
     return [row for before, row in pairwise(rows) if before[1].lower() == row[1].lower()]
 
@@ -103,7 +121,8 @@ def _local(workspace: Workspace) -> Iterator[Finding]:
 
 def misplaced(workspace: Workspace) -> list[str]:
     rows = workspace.cache.manifest.db.execute(
-        "SELECT path FROM files WHERE local_only = 1 AND substr(path, 1, ?) = ? ORDER BY path",
+        "SELECT path FROM files WHERE local_only = 1 AND substr(path, 1, ?) = ?"
+        " AND path NOT IN (SELECT path FROM quarantined WHERE good NOT NULL) ORDER BY path",
         (len(workspace.namespace) + 1, workspace.namespace + "/"),
     )
     return [row[0] for row in rows]

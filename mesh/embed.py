@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import codec
-from .errors import LockTimeout, MalformedMemory
+from . import served
+from .errors import LockTimeout, MalformedMemory, VaultUnavailable
 from .files import sha256
 from .index import authors, compaction, models
 from .index.cache import Cache
@@ -120,12 +120,11 @@ def _embed_files(
     authors_differ: dict[str, bool] = {}
     for file_id, path, digest in rows:
         try:
-            data = vault.bytes_of(path)
-            if sha256(data) != digest:
-                continue
-            memory = codec.read(data, path)
-        except (OSError, MalformedMemory):
+            memory, now = served.read(vault, cache.manifest, path)
+        except (VaultUnavailable, MalformedMemory):
             continue  # it changed since the refresh; the next one deals with it
+        if now != digest:
+            continue
         if memory.source not in authors_differ:
             authors_differ[memory.source] = authors.several(cache.manifest.db, memory.source)
         parts[file_id, digest] = passages(memory, embedder, authors_differ=authors_differ[memory.source])

@@ -16,6 +16,7 @@ from .front_matter.edit import Change
 from .memory import Memory, decimal
 
 SETS = frozenset({"tags", "supersedes", "evidence"})
+ALLOW_SECRETS = "allow_secrets"  # a set of fingerprints under a key of the user's; see FORMAT.md, 4
 
 
 class NoRule(Exception):
@@ -131,13 +132,18 @@ def _set(key: str, base: Version | None, first: Version, second: Version) -> Cha
 
 
 def _items(key: str, version: Version) -> Sequence[str]:
-    """The words of a list. Under a key of the user's, they must all be different; anything else there has no rule."""
+    """The words of a list. Under a key of the user's, they must all be different; anything else there has no rule.
+
+    What allows a secret twice allows it once: to find it twice is no conflict.
+    """
     if not version.has(key):
         return ()
     if key in SETS:
         return [*dict.fromkeys(getattr(version.memory, key))]
     value = version.raw(key)
     words = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    if key == ALLOW_SECRETS and isinstance(value, list) and len(words) == len(value):
+        return [*dict.fromkeys(words)]
     if not isinstance(value, list) or len({*words}) != len(value):
         raise NoRule(key)
     return words

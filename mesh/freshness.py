@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Collection
 
-from . import lease, links
+from . import lease, links, quarantine
 from .index.cache import Cache
 from .index.plan import Plan
 from .missing import refuse_missing_folders
@@ -72,8 +72,10 @@ class Freshness:
             paths = {*changed, *refresh.unsettled()}
             if len(paths) <= MOST_UNSETTLED + len(changed) and self._manifest is self._cache.manifest:
                 left = refresh.run_for(paths)
+                quarantine.settle(self._vault, self._namespace, self._cache)
                 return self._cache.manifest.count_all(), Plan(changed=sorted(changed), left=left)
         found = refresh.run()
+        quarantine.settle(self._vault, self._namespace, self._cache)
         if not found[1].left:
             self._manifest = self._cache.manifest
         return found

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import contrary, embed, inputs, secrets
+from .change import refuse_broken
 from .errors import MeshError
 from .files import sha256
 from .index import authors
@@ -110,9 +111,16 @@ def _compared(workspace: Workspace, memory: Memory) -> tuple[Memory, Memory | No
     """The memory with whole ids in `supersedes`, the one with the same text, and the one it contradicts."""
     workspace.refresh()
     workspace.embed_now()
-    memory = replace(memory, supersedes=tuple(workspace.find(name)[0].id for name in memory.supersedes))
+    memory = replace(memory, supersedes=tuple(_replaceable(workspace, name) for name in memory.supersedes))
     same = _same_text(workspace, memory)
     return memory, same, None if same else _conflict(workspace, memory)
+
+
+def _replaceable(workspace: Workspace, name: str) -> str:
+    """The id of a memory that another one may supersede. Raises `MalformedMemory` if its file is broken."""
+    memory, _ = workspace.find(name)
+    refuse_broken(memory)
+    return memory.id
 
 
 def _same_text(workspace: Workspace, memory: Memory) -> Memory | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import codec
-from .errors import MalformedMemory
+from . import served
+from .errors import MalformedMemory, VaultUnavailable
 from .index.filters import Filters
 from .memory import Memory
 from .workspace import Workspace
@@ -39,7 +39,9 @@ def count(workspace: Workspace, filters: Filters) -> int:
 def read(workspace: Workspace, path: str, filters: Filters) -> Memory | None:
     """The memory of a file; None if, since it was looked at, it has gone, broke, or may no longer be told of."""
     try:
-        memory = codec.read(workspace.vault.bytes_of(path), path)
-    except (OSError, MalformedMemory):
+        memory, _ = served.read(workspace.vault, workspace.cache.manifest, path)
+    except (VaultUnavailable, MalformedMemory):
         return None
-    return memory if filters.local or not memory.local_only else None
+    if memory.local_only and not filters.local:
+        return None
+    return served.with_versions(workspace.cache.manifest, memory, local=filters.local)

@@ -78,8 +78,28 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class LastGood:
+    """Why a memory is not what its file holds now, and the commit that it is from instead."""
+
+    problem: Problem
+    commit: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Another version of a memory, which could not be merged with it: see `rivals`."""
+
+    id: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """One memory as its file says it. Times are aware and in UTC."""
+    """One memory as its file says it. Times are aware and in UTC.
+
+    What stands in no file is set by `served`: `last_good`, and the other `versions` in a conflict.
+    """
 
     id: str
     content: str
@@ -99,6 +119,8 @@ class Memory:
     derived_id: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    last_good: LastGood | None = None
+    versions: tuple[Version, ...] = ()
 
     @property
     def born(self) -> datetime | None:

@@ -30,6 +30,7 @@ from .index.file_row import FileRow
 from .index.plan import Known, Plan, Planning, differing
 from .locks import locked
 from .missing import device_of, refuse_missing_folders, refuse_unmounted
+from .quarantine import expected
 from .scan import Snapshot, Stamp
 from .vault import Vault, roots
 
@@ -274,18 +275,17 @@ class Refresh:
 
         What the lexical index says of a file is compared by a sum of hashes: all of it would not fit into memory.
         """
-        manifest, wrong = self._cache.manifest, []
-        indexed: dict[int, int] = {}
+        manifest, wrong, indexed = self._cache.manifest, list[str](), dict[int, int]()
         for file_id, *entry in postings.entries(manifest.db):
             indexed[file_id] = indexed.get(file_id, 0) + hash(tuple(entry))
         with self._reader as reader:
             for file_id, path, state, *rest in manifest.db.execute("SELECT * FROM files ORDER BY path"):
-                row = reader.fresh_row(path)
+                row = expected(manifest, reader.fresh_row(path))
                 terms = manifest.analyzer.weighed([row.words])[0] if row and row.words else {}
-                expected = sum(map(hash, postings.entries_of(terms))) if terms else 0
+                total = sum(map(hash, postings.entries_of(terms))) if terms else 0
                 # The stamp aside: it is about the cache, and was looked at before.
                 same = row and (state, *rest[5:]) == (row.columns[0], *row.columns[6:])
-                if (indexed.pop(file_id, 0) != expected or not same) and row:
+                if (indexed.pop(file_id, 0) != total or not same) and row:
                     wrong.append(path)
         return wrong or [f"file {file_id} of the lexical index" for file_id in indexed]
 

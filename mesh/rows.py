@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from . import notices
 from .learn import Learned
-from .memory import Memory, iso
+from .memory import LastGood, Memory, iso
 from .recall import Hit, Recalled
+from .rivals import rival_of
 from .workspace import Receipt
 
 Row = dict[str, Any]
@@ -53,7 +55,20 @@ def memory_row(memory: Memory, now: datetime) -> Row:
         "evidence": list(memory.evidence),
         "supersedes": list(memory.supersedes),
         "path": memory.path,
+        "quarantined": _quarantined(memory.last_good),
+        "rival_of": (rival := rival_of(memory)) or None,
+        "rivals": [] if rival else [other.id for other in memory.versions],
+        "notices": notices.of(memory, now),
     }
+
+
+def _quarantined(one: LastGood | None) -> Row | None:
+    """Of a memory whose file cannot be read: where and why, and the commit that has what is told instead."""
+    if one is None:
+        return None
+    problem = one.problem
+    said = {"path": problem.path, "line": problem.line, "cause": problem.cause, "remedy": problem.remedy}
+    return said | {"commit": one.commit, "committed_at": iso(one.when)}
 
 
 def hit_row(hit: Hit, now: datetime) -> Row:

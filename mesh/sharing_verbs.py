@@ -39,6 +39,15 @@ class SharingVerbs:
 
         return settling.conflicts(self.workspace)
 
+    def quarantined(self) -> list[Row]:
+        """Files that cannot be read, such as those with conflict markers; each is served as it was last good.
+
+        Each has `path, line, key, cause, remedy` and the `commit` that has the version which is served.
+        """
+        from .sharing import settling
+
+        return settling.quarantined(self.workspace)
+
     def resolve(self, memory_id: str, how: str = "ours", *, text: bytes | None = None) -> Row:
         """Settle the conflict of a memory: "ours", "theirs" or "both"; or with a whole file, `text`, in its place."""
         from .sharing import settling

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lease
+from .index import broken
 from .index.filters import Filters
 from .listing import count
 from .memory import iso
@@ -21,6 +22,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
         receipt = workspace.refreshed(embed=False, patience_seconds=0)
         memories = count(workspace, Filters())
         shared = count(workspace, Filters(local=False))
+        quarantined = workspace.cache.run(lambda: broken.served(workspace.cache.manifest))
     return {
         "home": str(vault.home),
         "exists": vault.home.is_dir() and vault.exists(namespace),
@@ -31,6 +33,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "unindexed": receipt.unindexed,
         "pending": receipt.pending,
         "problems": receipt.problems,
+        "quarantined": list(quarantined),
         "trash": len(vault.trash(namespace).entries()),
         "model": receipt.model,
         "cache_bytes": workspace.cache.size_on_disk(),

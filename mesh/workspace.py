@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import embed, git, inputs, links
+from . import embed, git, inputs, links, served
 from .current import CurrentModel
 from .errors import (
     AmbiguousId,
@@ -258,9 +258,17 @@ class Workspace:
         raise UnknownMemory(name, self.namespace)
 
     def find(self, name: str, *, local: bool = True) -> tuple[Memory, bytes]:
-        """The memory that `name` names, read from its file, and the sha256 to base an edit on; `local` as above."""
+        """The memory that `name` names, from its file or as it was last good, and the sha256 to base an edit on.
+
+        `local` as above. An edit of a file that cannot be read is refused, by whoever tries it.
+        """
+
+        def found() -> tuple[Memory, bytes]:
+            memory, digest = served.read(self.vault, self.cache.manifest, self.fresh_path_of(name, local=local))
+            return served.with_versions(self.cache.manifest, memory, local=local), digest
+
         with self.turn:
-            memory, digest = self.vault.read(self.cache.run(lambda: self.fresh_path_of(name, local=local)))
+            memory, digest = self.cache.run(found)
         if memory.local_only and not local:  # since the look at its folder
             raise UnknownMemory(name, self.namespace)
         return memory, digest

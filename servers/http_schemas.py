@@ -53,6 +53,13 @@ _MEMORY = {
     "evidence": WORDS,
     "supersedes": WORDS,
     "path": TEXT | {"description": "Of its file, in the home"},
+    "quarantined": or_null(
+        record(path=TEXT, line=COUNT, cause=TEXT, remedy=TEXT, commit=TEXT, committed_at=TEXT)
+        | {"description": "Its file cannot be read, so this is its last good version, from that commit"}
+    ),
+    "rival_of": {"type": ["string", "null"], "description": "The id or path of the memory that it conflicts with"},
+    "rivals": WORDS | {"description": "Ids of other versions of it, in a conflict that nobody has settled"},
+    "notices": WORDS | {"description": "The same in words: what to know before relying on it"},
 }
 _SCORES = {
     "similarity": {"type": ["number", "null"], "description": "Cosine of the embeddings; null without a vector"},

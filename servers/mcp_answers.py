@@ -18,7 +18,10 @@ Build = Callable[[Sequence[Row]], Row]
 MOST_CHARACTERS = 30_000  # of one answer as it is sent: its data, and its text once more
 SHARES = (9_000, 4_000, 2_000, 1_000, 500, 250, 120)  # characters that each memory may have
 MOST_UNREADABLE = 5  # are named
-_OPTIONAL = ("title", "created_at", "updated_at", "expires_at", "source", "evidence", "supersedes", "same_as", "cut")
+_OPTIONAL = (
+    *("title", "created_at", "updated_at", "expires_at", "source", "evidence", "supersedes", "same_as", "cut"),
+    *("quarantined", "rival_of", "rivals"),
+)
 
 
 def fitted(rows: Sequence[Row], build: Build) -> Row:
@@ -69,7 +72,9 @@ def labels(row: Row) -> list[str]:
     said = ["stale"] if row["is_stale"] else []
     if row.get("superseded_by"):
         said.append(f"superseded by {row['superseded_by']}")
-    return [*said, "local only"] if row["local_only"] else said
+    if row["local_only"]:
+        said.append("local only")
+    return [*said, *row["notices"]]
 
 
 def text_of(rows: Sequence[Row], namespace: str, *notes: str, say_what_is_cut: bool = True) -> str:

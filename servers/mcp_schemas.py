@@ -125,7 +125,7 @@ FORGET = _arguments("memory_id", memory_id=_WHOLE_ID)
 
 _STRING, _COUNT = {"type": "string"}, {"type": "integer"}
 _STRINGS = {"type": "array", "items": _STRING}
-_MEMORY = {  # and, where there are any, its evidence, what it supersedes, and what says the same
+_MEMORY = {  # and, where there are any, its evidence, what it supersedes, what says the same, and its rivals
     **dict.fromkeys(("id", "content", "title", "memory_type", "source_agent"), _STRING),
     **dict.fromkeys(("created_at", "updated_at", "expires_at", "source", "path"), _STRING),
     **dict.fromkeys(("tags", "labels"), _STRINGS),

@@ -56,6 +56,8 @@ LAYERS = (
     {
         "refresh",
         "file_reader",
+        "served",
+        "quarantine",
         "embed",
         "reembed",
         "current",
@@ -90,7 +92,7 @@ LAYERS = (
         "history",
         "sharing",
     },
-    {"rows", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions"},
+    {"rows", "notices", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {

@@ -334,3 +334,16 @@ def test_a_memory_below_a_hidden_folder_is_one(home, project):
     with Mesh("hidden", "ann", home) as mesh:
         mesh.learn("The lamp is lit")
         assert len(mesh.sync()["committed"]) == 1 and len(mesh.log()) == 1
+
+
+def test_a_file_that_was_committed_broken_is_served_as_it_was_before(app, project):
+    """Its history is in the project's repository, under the project's paths."""
+    commit(project, "docs/memory/lamp.md", "---\nid: lamp-01\n---\nThe lamp is lit\n")
+    commit(project, "docs/memory/lamp.md", "---\nid: [lamp\n---\nThe lamp is broken\n")
+    (row,) = app.inspect()
+    assert (row["content"], row["quarantined"]["path"]) == ("The lamp is lit", "app/lamp.md")
+    git(project, "checkout", "--quiet", "-b", "side", "HEAD~1")
+    commit(project, "docs/memory/lamp.md", "---\nid: lamp-01\n---\nThe lamp is green\n")
+    subprocess.run(["git", "-C", str(project), "merge", "main"], capture_output=True)
+    assert "<<<<<<<" in (project / "docs" / "memory" / "lamp.md").read_text()
+    assert [row["content"] for row in app.inspect()] == ["The lamp is green"]

@@ -439,6 +439,7 @@ if os.geteuid() == 0:
     with hashed(Path(sys.argv[3])) as mesh:
         mesh.learn("octopus")
         mesh.recall("walrus of last week")  # a time, too: what reads it is loaded when there may be one
+        mesh.workspace.watch()  # to which slow scans lead
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)

@@ -1,8 +1,9 @@
 """Whatever is done to a vault, in whatever order, its cache ends up as one that is made anew from the files.
 
 A Hypothesis state machine over a real folder. The machine learns, updates, forgets and restores through Mesh, and
-edits, appends, renames, moves, copies, deletes, touches, spoils and repairs behind its back. After each refresh all
-that can be observed of the cache must equal that of a cache which another process would make from nothing.
+edits, appends, renames, moves, copies, deletes, touches, spoils and repairs behind its back. It commits with git, goes
+to other commits and spoils the repository, for what cannot be read is served as it was last good. After each refresh
+all that can be observed of the cache must equal that of a cache which another process would make from nothing.
 
 By default 60 examples of 20 steps. `MESH_STATE_MACHINE=1000x50` sets other numbers, for a night.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -47,6 +49,7 @@ FRONT = st.sampled_from(
         "---\nid: hand-made-2\ncreated: 2026-01-31\nexpires: 2030-01-01\nconfidence: 0.5\n---\n",
         "---\ncreated: yesterday\nagent: ann\nsource: a book\n---\n",
         "---\nlocal_only: true\n---\n",
+        "---\nid: hand-made-3\nrival_of: hand-made-1\n---\n",
     ]
 )
 BROKEN = st.sampled_from(
@@ -79,6 +82,9 @@ def observed(mesh):
     return {
         "files": sorted(db.execute(f"SELECT {COLUMNS} FROM files").fetchall()),
         "supersedes": sorted(db.execute("SELECT path, s.id FROM supersedes s JOIN files USING (file_id)").fetchall()),
+        "quarantined": sorted(db.execute("SELECT path, digest, commit_id, good, local FROM quarantined").fetchall()),
+        "disputed": sorted(db.execute("SELECT path, name FROM rivals JOIN files USING (file_id)").fetchall()),
+        "served": sorted((row["path"], row["content"], str(row["quarantined"])) for row in mesh.inspect(None)),
         "words": sorted((paths[file_id], *entry) for file_id, *entry in postings.entries(db)),
         "passages": sorted(
             db.execute(
@@ -113,7 +119,7 @@ class Vault(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="mesh-state-")) / "home"
         (self.home / "shared").mkdir(parents=True)
         self.mesh = hashed(self.home)
-        self.dirty = True
+        self.dirty, self.commits = True, 0
 
     def teardown(self):
         self.mesh.close()
@@ -276,6 +282,40 @@ class Vault(RuleBasedStateMachine):
     def lock_or_unlock(self, path):
         if file := self.file(path):
             file.chmod(0o600 if file.stat().st_mode & 0o777 == 0 else 0)
+
+    def git(self, *arguments):
+        self.dirty = True
+        self.commits += 1
+        at = f"{1_750_000_000 + self.commits} +0000"
+        env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_AUTHOR_DATE": at, "GIT_COMMITTER_DATE": at}
+        person = ("-c", "user.name=Ana", "-c", "user.email=a@b.c")
+        done = subprocess.run(["git", *person, *arguments], cwd=self.home / "shared", env=env, capture_output=True)
+        return done.returncode == 0
+
+    @rule()
+    def commit(self):
+        if (self.home / "shared/.git").is_dir() or self.git("init", "-q"):
+            self.git("add", "-A")
+            self.git("commit", "-qm", "more")
+
+    @rule(path=files, data=BROKEN, committed=st.booleans())
+    def commit_and_spoil(self, path, data, committed):
+        """What the other rules seldom come to by themselves."""
+        self.commit()
+        self.spoil(path, data)
+        if committed:
+            self.commit()
+
+    @rule(back=st.integers(1, 2))
+    @precondition(lambda self: (self.home / "shared/.git").is_dir())
+    def another_commit_is_checked_out(self, back):
+        """Its files are not, so that only what is good may change."""
+        self.git("update-ref", "--no-deref", "HEAD", f"HEAD~{back}")
+
+    @rule(hostile=st.booleans())
+    @precondition(lambda self: (self.home / "shared/.git").is_dir())
+    def spoil_or_repair_the_repository(self, hostile):
+        self.git("config", *(["core.sshCommand", "false"] if hostile else ["--unset", "core.sshCommand"]))
 
     @rule(spoil=st.sampled_from(["manifest.db", "vectors.npy", ""]))
     def lose_the_cache(self, spoil):

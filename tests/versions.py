@@ -14,6 +14,7 @@ HEADER_LINES = st.one_of(
     TAGS.map(lambda tags: f"tags: {', '.join(tags)}"),
     TAGS.filter(bool).map(lambda tags: "tags:\n" + "\n".join(f"  - {tag}" for tag in tags)),
     TAGS.map(lambda tags: f"aliases: [{', '.join(tags)}]"),
+    TAGS.map(lambda tags: f"allow_secrets: [{', '.join(3 * f'{tag}{tag}{tag}{tag}' for tag in tags)}]"),
     st.builds("{}: {}".format, st.sampled_from(["created", "updated", "expires"]), st.sampled_from(TIMES)),
     st.builds("confidence: {}".format, st.sampled_from(["0.5", "0.50", "0.9", "1", "2"])),
     st.builds("{}: {}".format, st.sampled_from(["type", "agent", "title"]), st.sampled_from(["fact", "error", "'x'"])),

@@ -10,8 +10,13 @@ from .. import links
 
 def head_of(home: Path, namespace: str) -> str | None:
     """The commit that a namespace is at; of one that is linked, that of the repository it lies in."""
+    return head(top_for(home, namespace))
+
+
+def top_for(home: Path, namespace: str) -> Path:
+    """The folder that has the `.git` of a namespace, if there is one: its own, or, if it is linked, one above."""
     folder = links.target(home, namespace)
-    return head(home / namespace) if folder is None else head(top_of(folder) or folder)
+    return home / namespace if folder is None else top_of(folder) or folder
 
 
 def top_of(folder: Path) -> Path | None:
@@ -22,9 +27,7 @@ def top_of(folder: Path) -> Path | None:
 def head(folder: Path) -> str | None:
     """The commit that is checked out in `folder`, read from its `.git` without running git; None if there is none."""
     try:
-        git = folder / ".git"
-        if git.is_file():
-            git = folder / git.read_text("utf-8").removeprefix("gitdir:").strip()
+        git = git_dir(folder)
         text = (git / "HEAD").read_text("utf-8").strip()
         if not text.startswith("ref: "):
             return text or None
@@ -33,6 +36,12 @@ def head(folder: Path) -> str | None:
         return _resolved(base, text.removeprefix("ref: "))
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def git_dir(folder: Path) -> Path:
+    """Where `.git` is, or where it leads to as a file. Raises `OSError`, `UnicodeDecodeError`."""
+    git = folder / ".git"
+    return folder / git.read_text("utf-8").removeprefix("gitdir:").strip() if git.is_file() else git
 
 
 def _resolved(git: Path, ref: str) -> str | None:

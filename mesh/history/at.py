@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import embed
+from .. import embed, quarantine
 from ..files import failures_reported
 from ..freshness import Freshness
 from ..index import models
@@ -139,6 +139,7 @@ def _make(present: Workspace, vault: TreeVault, folder: Path) -> None:
     for file in files:
         _link(present.cache.folder, folder, file)
     with closing(_PastCache(present.vault.home, present.namespace, folder)) as cache:
+        quarantine.release(cache.manifest)
         cache.run(lambda: TreeRefresh(vault, present.namespace, cache, present.freshness.progress).run())
 
 

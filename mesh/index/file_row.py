@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ..files import sha256
 from ..memory import Memory, Problem
+from ..rivals import rival_of
 from ..scan import Stamp
 from .manifest import SERVED
 
@@ -15,7 +16,10 @@ from .manifest import SERVED
 class FileRow:
     """One file as the manifest keeps it: the columns of `files` after `path`, and its words."""
 
-    __slots__ = ("columns", "embedded_of", "is_served", "path", "source", "supersedes", "words", "words_digest")
+    __slots__ = (
+        "columns", "embedded_of", "is_served", "path", "problems", "rival_of", "source", "supersedes", "words",
+        "words_digest",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class FileRow:
         about: str = "",
         problems: Iterable[Problem] = (),
     ) -> None:
-        noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in problems]
+        self.problems = tuple(problems)
+        noted = [(problem.line, problem.key, problem.cause, problem.remedy) for problem in self.problems]
         known = _known_keys(memory) if memory else (None,) * 11
         self.path, self.is_served = path, state == SERVED
         self.embedded_of = (text_digest, memory.title, memory.agent, memory.source) if memory else (None,) * 4
         self.source, self.supersedes = (memory.source, memory.supersedes) if memory else ("", ())
+        self.rival_of = rival_of(memory) if memory else ""
         self.words = (f"{memory.title}\n{memory.content}", about) if memory and state == SERVED else None
         self.words_digest = sha256("\0".join(self.words).encode("utf-8")) if self.words else None
         problems_noted = json.dumps(noted) if noted else ""

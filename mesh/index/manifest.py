@@ -3,6 +3,8 @@
     meta      name -> value: the digest of the last scan, a number that grows with every change of `files`, devices
     files     one row a file: its stamp and digest, the known keys, its problems
     batches   with postings and dropped: the lexical index, see `postings`
+    supersedes  with rivals: what a file's front matter says of others
+    quarantined  the last good versions of files that cannot be read, see `broken`
     matrices  one row an embedding model: its key, its .npy file, how many rows of it are used
     waiting   a served file that has no vectors of one of these models yet: as a rule there is none
     passages  the spans of a file's content that were embedded, for one model
@@ -30,7 +32,7 @@ from .opening import BUSY_SECONDS, OPENING, create, use_wal
 if TYPE_CHECKING:
     from .file_row import FileRow
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 CACHE_KIB = 32_768  # of pages that SQLite keeps in memory, as they are read
 
 SERVED, REFUSED, UNREADABLE, EMPTY = range(4)
@@ -55,6 +57,11 @@ CREATE INDEX files_kept_here ON files (local_only) WHERE local_only = 1;
 CREATE INDEX files_unsettled ON files (path) WHERE settled = 0;
 CREATE TABLE supersedes (file_id INTEGER, id TEXT COLLATE NOCASE, PRIMARY KEY (id, file_id)) WITHOUT ROWID;
 CREATE INDEX supersedes_by_file ON supersedes (file_id);
+CREATE TABLE rivals (file_id INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE);
+CREATE INDEX rivals_by_name ON rivals (name);
+CREATE TABLE quarantined (
+    path TEXT PRIMARY KEY, digest BLOB, asked TEXT, good BLOB, checksum BLOB, commit_id TEXT, moment REAL,
+    local INTEGER, reason TEXT) WITHOUT ROWID;
 CREATE TABLE matrices (
     model INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, file TEXT NOT NULL, dimension INTEGER NOT NULL,
     used INTEGER NOT NULL, capacity INTEGER NOT NULL, stamp TEXT);
@@ -196,6 +203,7 @@ class Manifest:
         there = [found for path in (row.path, moved_from) if path and (found := self._old(path))]
         old = there[0] if there else None
         self._sources.note(self.db, row.source)
+        self.db.execute("DELETE FROM quarantined WHERE path IN (?, ?)", (row.path, moved_from))
         embedded, number = False, None
         if old:
             embedded = old.embedded_of == row.embedded_of
@@ -217,11 +225,14 @@ class Manifest:
         self.db.executemany(
             "INSERT OR IGNORE INTO supersedes VALUES (?, ?)", [(file_id, one) for one in row.supersedes]
         )
+        if row.rival_of:
+            self.db.execute("INSERT INTO rivals VALUES (?, ?)", (file_id, row.rival_of))
 
     def remove(self, paths: Iterable[str]) -> None:
         for path in paths:
             if old := self._old(path):
                 self._drop(old, passages=True, words=True)
+            self.db.execute("DELETE FROM quarantined WHERE path = ?", (path,))
 
     def _old(self, path: str) -> _Old | None:
         ask = f"SELECT file_id, words_digest, {', '.join(EMBEDDED_OF)} FROM files WHERE path = ?"
@@ -233,6 +244,7 @@ class Manifest:
         if words and not self._new_words.pop(old.file_id, None) and old.words_digest:
             postings.drop(self.db, old.file_id)
         self.db.execute("DELETE FROM supersedes WHERE file_id = ?", (old.file_id,))
+        self.db.execute("DELETE FROM rivals WHERE file_id = ?", (old.file_id,))
         self.db.execute("DELETE FROM files WHERE file_id = ?", (old.file_id,))
         if passages:
             self._of_each_model("DELETE FROM passages", old.file_id)

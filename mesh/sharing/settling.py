@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import asdict
 from typing import Any, get_args
 
+from ..change import refuse_broken
 from ..codec import read as read_memory
 from ..errors import InvalidInput, NotFound
 from ..files import sha256
+from ..index import broken
 from ..listing import listed
 from ..memory import Memory, iso
 from ..merge import marked, sides
@@ -64,6 +67,16 @@ def _told(memory: Memory | None) -> list[str]:
     return [*keys, *memory.content.split("\n")]
 
 
+def quarantined(workspace: Workspace) -> list[Row]:
+    """The files that cannot be read and are served as they were last good: where and why, and of which commit."""
+    with workspace.turn:
+        workspace.refresh()
+        manifest = workspace.cache.manifest
+        commits = workspace.cache.run(lambda: broken.served(manifest))
+        problems = workspace.cache.run(manifest.problems)
+    return [asdict(one) | {"commit": commits[one.path]} for one in problems if one.path in commits]
+
+
 def resolve(workspace: Workspace, name: str, how: str = "ours", text: bytes | None = None) -> Row:
     """Settle the conflict of a memory, or the one that a rival's name names. `text`: a whole file to be it instead.
 
@@ -73,6 +86,8 @@ def resolve(workspace: Workspace, name: str, how: str = "ours", text: bytes | No
         raise InvalidInput(f"{how!r} is no way to settle it", place="how", remedy="Say ours, theirs or both")
     with workspace.turn:
         row = _conflict(workspace, name)
+        for key in ("path", "rival_path"):
+            refuse_broken(workspace.find(row[key])[0])
         ours, theirs = (_bytes(workspace, row[key]) for key in ("path", "rival_path"))
         if text is not None:
             read_memory(text, row["path"])

@@ -123,3 +123,30 @@ def test_list_of_an_empty_namespace_is_empty(home, run):
     (home / "shared").mkdir()
     ran = run("list")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_what_is_no_plain_memory_is_marked_by_recall_list_and_show(run, home, write):
+    """A file with conflict markers, and two versions that could not be merged."""
+    files = {
+        "deploy.md": "---\nid: deploy-01\n---\nDeploy on Tuesday\n",
+        "limit.md": "---\nid: limit-01\nagent: ana\n---\nThe limit is 100\n",
+        "limit.rival-r00.md": "---\nid: r0000000\nrival_of: limit-01\nagent: bob\n---\nThe limit is 200\n",
+    }
+    for name, text in files.items():
+        write(name, text)
+    person = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*person, "commit", "-qm", "all"]):
+        subprocess.run(["git", *arguments], cwd=home / "shared", check=True)
+    write("deploy.md", "<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n")
+    listed = dict(line.split("\t", 1) for line in run("list").lines)
+    assert listed["deploy-01"] == "Deploy on Tuesday\t⚠ last good version"
+    assert listed["limit-01"] == "The limit is 100\t⚠ disputed" and listed["r0000000"].endswith("\t⚠ disputed")
+    shown = run("show", "deploy-01")
+    assert shown.out == "Deploy on Tuesday\n" and "⚠ last good version (commit " in shown.err
+    assert "disputed: another version by bob, r0000000" in run("show", "limit-01").err
+    found = run("recall", "when to deploy on tuesday").out
+    assert "⚠ last good version" in found and "shared/deploy.md:1: an unresolved merge conflict" in found
+    assert "shared/deploy.md:1: an unresolved merge conflict; it is served as commit" in run("conflicts").err
+    assert "1 of them served as they were last good" in run("status").out
+    refused = run("forget", "deploy-01", "--yes")
+    assert refused.code == 1 and "shared/deploy.md:1: an unresolved merge conflict. Choose a side" in refused.err
