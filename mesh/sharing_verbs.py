@@ -14,16 +14,18 @@ class SharingVerbs:
     namespace: str
     workspace: Workspace
 
-    def sync(self, *, accept: Sequence[str] = ()) -> Row:
+    def sync(self, *, accept: Sequence[str] = (), patience_seconds: float = 600.0) -> Row:
         """Bring the namespace and its remote together: commit, fetch, merge, write what arrived, push.
 
         Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
         (`path, line, key, cause, remedy`) and `notes` of the merge. `accept`: "rewritten", "unrelated", "gone", for a
-        remote that lost what it had; nothing of ours is lost by it. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
+        remote that lost what it had; nothing of ours is lost by it. `patience_seconds`: for another process that syncs
+        it to end. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
         """
         from .sharing import syncing
 
-        return syncing.sync(self.workspace.settings, self.namespace, accept).as_dict()
+        settings = self.workspace.settings
+        return syncing.sync(settings, self.namespace, accept, patience_seconds=patience_seconds).as_dict()
 
     def conflicts(self) -> list[Row]:
         """Memories that two clones changed in two ways.

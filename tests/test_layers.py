@@ -85,7 +85,7 @@ LAYERS = (
         "history",
         "sharing",
     },
-    {"rows", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions"},
+    {"rows", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions", "sync_process"},
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {

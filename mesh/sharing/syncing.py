@@ -27,7 +27,7 @@ from ..moves import finish_interrupted
 from ..namespaces import create
 from ..settings import Settings
 from ..vault import Vault
-from . import committing, outgoing
+from . import committing, last_sync, outgoing
 from .applying import advance, finish
 from .joining import merge_commit
 from .leaves import Leaf, Leaves, Listed, differing, with_sets
@@ -123,15 +123,18 @@ def _branch_of(url: str) -> str | None:
         return default_branch(Repository.create(Path(elsewhere)), url)
 
 
-def sync(settings: Settings, namespace: str, accept: Collection[str] = ()) -> Report:
+def sync(
+    settings: Settings, namespace: str, accept: Collection[str] = (), *, patience_seconds: float = LOCK_SECONDS
+) -> Report:
     """Bring a shared namespace and its remote together. `accept`: names from `ACCEPTABLE` that a person agrees to.
 
-    Raises `NotFound` if it is not shared, `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
+    `patience_seconds`: for another sync of it to end. Raises `NotFound` if it is not shared, `RemoteRefused`,
+    `MayNotLeave`, `GitFailed`, `LockTimeout`.
     """
     name, agreed = inputs.namespace(namespace), _accepted(accept)
     finish_interrupted(settings.home)
     shared = Shared.open(settings.home, name)
-    with _sync_lock(settings.home, name):
+    with _sync_lock(settings.home, name, patience_seconds):
         return _synced(shared, agreed)
 
 
@@ -149,9 +152,9 @@ def _accepted(names: Collection[str]) -> frozenset[Relation]:
 
 
 @contextmanager
-def _sync_lock(home: Path, namespace: str) -> Iterator[None]:
+def _sync_lock(home: Path, namespace: str, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     path = home / ".locks" / "sync" / f"{namespace}.lock"
-    with failures_reported(str(path)), locked(path, timeout_seconds=LOCK_SECONDS):
+    with failures_reported(str(path)), locked(path, timeout_seconds=patience_seconds):
         yield
 
 
@@ -159,7 +162,13 @@ def _sync_lock(home: Path, namespace: str) -> Iterator[None]:
 
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
-    report = Report(shared.namespace, remote=shared.url)
+    report = Report(shared.namespace)
+    with last_sync.noted(report, shared.home):
+        report.remote = shared.url
+        return _rounds(shared, report, accept)
+
+
+def _rounds(shared: Shared, report: Report, accept: frozenset[Relation]) -> Report:
     for _ in range(ROUNDS):
         shared.refuse_work_of_others()
         report.take(finish(shared))
