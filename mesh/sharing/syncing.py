@@ -138,6 +138,11 @@ def sync(
         return _synced(shared, agreed)
 
 
+def require_shared(settings: Settings, namespace: str) -> None:
+    """Raise what `sync` would of a namespace that is not there, is not shared, or is not to be touched."""
+    Shared.open(settings.home, inputs.namespace(namespace))
+
+
 def shared_namespaces(settings: Settings) -> list[str]:
     """Those that have a repository."""
     return [name for name in Vault(settings.home).namespaces() if (settings.home / name / ".git").exists()]
