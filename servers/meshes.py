@@ -130,8 +130,8 @@ def _regular_sync(settings: Settings, program: str) -> RegularSync | None:
 
 
 def _tell_of_sync(row: dict[str, Any]) -> None:
-    """In words for whoever keeps the server; what came is told as any other change is."""
+    """For whoever keeps the server; what came is told as any other change is. A reason may name what is local_only."""
     if "error" in row:
-        log.warning("%s: not synced: %s", row["namespace"], row["message"])
+        log.warning("%s: not synced (%s); mesh status says why", row["namespace"], row["error"])
     elif row["again"]:
         log.warning("%s: synced again", row["namespace"])
