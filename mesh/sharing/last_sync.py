@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,16 +32,16 @@ class LastSync:
     received: int = 0
 
 
-@contextmanager
-def noted(report: Report, home: Path) -> Iterator[None]:
-    """Note how the sync inside ends. One that is killed leaves what was noted of the one before it."""
+def noted(home: Path, namespace: str, sync: Callable[[], Report]) -> Report:
+    """Sync, and note how that ended. One that is killed leaves what was noted of the one before it."""
     try:
-        yield
+        report = sync()
     except MeshError as error:
-        _write(home, report.namespace, LastSync(_now(), error.code, str(error)[:_MAX_TEXT]))
+        _write(home, namespace, LastSync(_now(), error.code, str(error)[:_MAX_TEXT]))
         raise
     received = len(report.new) + len(report.changed) + len(report.gone)
-    _write(home, report.namespace, LastSync(_now(), pushed=len(report.pushed), received=received))
+    _write(home, namespace, LastSync(_now(), pushed=len(report.pushed), received=received))
+    return report
 
 
 def read(home: Path, namespace: str) -> LastSync | None:

@@ -67,7 +67,7 @@ def share(settings: Settings, namespace: str, url: str = "", accept: Collection[
             shared.connect(url, shared.branch)
         if shared.head is None:
             committing.commit_first(shared)
-        return _synced(shared, agreed)
+        return _noted(shared, agreed)
 
 
 def _refuse_history(url: str, name: str) -> None:
@@ -101,7 +101,7 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
         if shared.url not in ("", url):
             raise InvalidInput(f"a clone of {shared.url} is unfinished there", place=name, remedy="Choose another name")
         shared.connect(url, shared.repository.branch())
-        report = _synced(shared, frozenset())
+        report = _noted(shared, frozenset())
         unfinished.unlink()
         return report
 
@@ -135,7 +135,7 @@ def sync(
     finish_interrupted(settings.home)
     shared = Shared.open(settings.home, name)
     with _sync_lock(settings.home, name, patience_seconds):
-        return _synced(shared, agreed)
+        return _noted(shared, agreed)
 
 
 def require_shared(settings: Settings, namespace: str) -> None:
@@ -163,17 +163,16 @@ def _sync_lock(home: Path, namespace: str, patience_seconds: float = LOCK_SECOND
         yield
 
 
+def _noted(shared: Shared, accept: frozenset[Relation]) -> Report:
+    """Sync, and note how it ended."""
+    return last_sync.noted(shared.home, shared.namespace, lambda: _synced(shared, accept))
+
+
 # --- one after the other -------------------------------------------------------------------------------------------
 
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
-    report = Report(shared.namespace)
-    with last_sync.noted(report, shared.home):
-        report.remote = shared.url
-        return _rounds(shared, report, accept)
-
-
-def _rounds(shared: Shared, report: Report, accept: frozenset[Relation]) -> Report:
+    report = Report(shared.namespace, remote=shared.url)
     for _ in range(ROUNDS):
         shared.refuse_work_of_others()
         report.take(finish(shared))
