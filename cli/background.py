@@ -14,7 +14,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +37,21 @@ _LOOK_SECONDS = 60.0  # whether the command server still runs, and the program i
 log = logging.getLogger("mesh")
 
 
-def start(home: Path) -> tuple[bool, int]:
-    """Start it, unless it runs; its process id. Raises `VaultUnavailable` if it ends at once."""
+def start(home: Path, sync_seconds: float | None = None) -> tuple[bool, int]:
+    """Start it, unless it runs; its process id. Raises `VaultUnavailable` if it ends at once.
+
+    `sync_seconds`: how often to sync what is shared; None: never.
+    """
     if running := status(home):
         return False, int(running["pid"])
     with failures_reported(str(home)):
         Folder.open(home, ".cache", create=True).close()
         _forget_the_last(home)
     fd = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    arguments = [str(home), *([str(server_process.IDLE_AFTER_SECONDS), str(sync_seconds)] if sync_seconds else [])]
     with os.fdopen(fd, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *server_process.options(), "-m", f"{__package__}.background", str(home)],
+            [sys.executable, *server_process.options(), "-m", f"{__package__}.background", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -81,7 +87,8 @@ def stop(home: Path) -> int | None:
 
 
 def status(home: Path) -> dict[str, Any] | None:
-    """`pid`, `since` (seconds since 1970), `version` and `ready` of the process that runs; None if none does."""
+    """`pid`, `since` (seconds since 1970), `version`, `ready` and `sync_every` (seconds, or None) of the process that
+    runs; None if none does."""
     try:
         fd = os.open(home / _LOCK, os.O_RDONLY)
     except OSError:
@@ -95,38 +102,48 @@ def status(home: Path) -> dict[str, Any] | None:
         os.close(fd)
 
 
-def run(home: Path, idle_after_seconds: float = server_process.IDLE_AFTER_SECONDS) -> int:
-    """The process itself, until it is told to end, or nobody runs a command for so long. Returns its exit code."""
+def run(
+    home: Path, idle_after_seconds: float = server_process.IDLE_AFTER_SECONDS, sync_seconds: float | None = None
+) -> int:
+    """The process itself, until it is told to end, or nobody runs a command for so long while there is nothing to sync.
+
+    Returns its exit code.
+    """
+    describe = partial(_describe, home, sync_seconds)
     try:
         with locked(home / _LOCK, timeout_seconds=1.0):
-            _describe(home, ready=False)
-            _keep(home, idle_after_seconds)
-            _describe(home, ready=False)
+            describe(ready=False)
+            _keep(home, idle_after_seconds, sync_seconds, describe)
+            describe(ready=False)
     except LockTimeout:
         return 0  # another one was faster
     return 0
 
 
-def _keep(home: Path, idle_after_seconds: float) -> None:
+def _keep(home: Path, idle_after_seconds: float, sync_seconds: float | None, describe: Callable[..., None]) -> None:
     from mesh.keeper import Keeper
 
+    from .regular_sync import regular_sync, tell_of_sync
     from .warmth import Code
 
     ended, code = threading.Event(), Code()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    settings = replace(Settings.from_environment(), home=home)
+    syncs = regular_sync(settings, None, sync_seconds, tell_of_sync)
     with (
-        Keeper(replace(Settings.from_environment(), home=home), program="mesh watch --background") as keeper,
+        Keeper(settings, program="mesh watch --background", tell=syncs.note if syncs else None) as keeper,
+        syncs or contextlib.nullcontext(),
         _CommandServer(home, idle_after_seconds) as server,
     ):
         keeper.ready.wait()
         server.wait()
-        _describe(home, ready=True)
+        describe(ready=True)
         while keeper.alive and not ended.wait(min(_LOOK_SECONDS, idle_after_seconds)):
             if code.has_changed():
                 log.warning("another version of the program was installed, so this process ends")
                 break
-            if server.was_idle:
+            if server.was_idle and not syncs:
                 log.warning("nobody ran a command for %.0f hours, so this process ends", idle_after_seconds / 3600)
                 break
             server.begin_again()
@@ -157,7 +174,7 @@ class _CommandServer:
     def begin_again(self) -> None:
         """Begin it, unless one runs. Without one commands are slower, and that is all."""
         code = self._process.poll() if self._process else 0
-        if code is None or code > 0:  # it runs, or it cannot: see its log
+        if code is None or (code > 0 and code != server_process.IDLE):  # it runs, or it cannot: see its log
             return
         if sys.platform == "linux" and server_process.status(self._home) is None:
             try:
@@ -174,8 +191,9 @@ class _CommandServer:
             time.sleep(0.02)
 
 
-def _describe(home: Path, *, ready: bool) -> None:
+def _describe(home: Path, sync_seconds: float | None, *, ready: bool) -> None:
     data = {"pid": os.getpid(), "since": time.time(), "version": __version__, "ready": ready}
+    data["sync_every"] = sync_seconds
     fd = os.open(home / _LOCK, os.O_WRONLY)
     try:
         os.pwrite(fd, f"{json.dumps(data):<200}\n".encode(), 0)  # at once, and of one length

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mesh.errors import InvalidInput
+from mesh.settings import DEFAULT_SYNC_EVERY, Settings
+
 from .output import FilesBar
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ AllowSecret = Annotated[
 At = Annotated[
     str | None, typer.Option("--at", metavar="REV|TIME", help="As a commit had it, or the last one at that time.")
 ]
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="TIME", help="How often: 30s, 5m, 1h. [default: MESH_SYNC_EVERY, 5m]")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -44,6 +50,17 @@ def opened(namespace: str | None, agent: str | None = None, *, must_exist: bool 
     mesh = Mesh(namespace=namespace, agent_id=agent, must_exist=must_exist)
     mesh.workspace.freshness.progress = FilesBar()
     return mesh if at is None else mesh.at(at)
+
+
+def sync_seconds(settings: Settings, asked: bool, every: str | None) -> float | None:
+    """How often to sync what is shared, in seconds; None: not at all. `asked`: whether an option says so."""
+    from mesh import inputs
+
+    if every is not None and not asked:
+        raise InvalidInput("it says how often to sync, and nothing says to", place="--every", remedy="Add --sync")
+    if every is not None:
+        return inputs.interval(every, "--every")
+    return inputs.sync_interval(settings.sync_every or (DEFAULT_SYNC_EVERY if asked else ""))
 
 
 def words_or_stdin(words: list[str] | None) -> str:

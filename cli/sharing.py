@@ -1,4 +1,4 @@
-"""`mesh share`, `mesh clone`, `mesh sync`, `mesh conflicts`, `mesh resolve`."""
+"""`mesh share`, `mesh clone`, `mesh conflicts`, `mesh resolve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mesh.errors import InvalidInput, MeshError
+from mesh.errors import InvalidInput
 
 from .arrivals import print_arrivals, summary
 from .learning import run_editor
@@ -53,33 +53,6 @@ def clone(
     from mesh.functions import clone_namespace
 
     _told([clone_namespace(url, namespace or "")], as_json)
-
-
-def sync(
-    namespaces: Annotated[
-        list[str] | None, typer.Argument(metavar="NS...", help="[default: all that are shared]")
-    ] = None,
-    accept: Accept = None,
-    as_json: Json = False,
-) -> None:
-    """Safe to interrupt and to repeat at any time. One that cannot be synced does not keep the others from it."""
-    from mesh.api import Mesh
-    from mesh.functions import shared_namespaces
-
-    names = namespaces or shared_namespaces()
-    if not names:
-        raise InvalidInput("nothing is shared yet", place="sync", remedy="Share a namespace: mesh share NS URL")
-    rows, errors = [], []
-    for name in names:
-        try:
-            with Mesh(namespace=name) as mesh:
-                rows.append(mesh.sync(accept=accept or ()))
-        except MeshError as error:
-            errors.append(error)
-            rows.append({"namespace": name, "error": error.code, "message": str(error)})
-    _told(rows, as_json)
-    if errors:
-        raise typer.Exit(max(error.exit_code for error in errors))
 
 
 def conflicts(namespace: Namespace = None, as_json: Json = False) -> None:
@@ -153,7 +126,11 @@ def _edited(mesh: Any, memory_id: str) -> bytes:
 def _told(rows: list[Row], as_json: bool) -> None:
     if as_json:
         print_json(rows)
-        return
+    else:
+        print_syncs(rows)
+
+
+def print_syncs(rows: list[Row]) -> None:
     for row in rows:
         if "error" in row:
             note(f"{row['namespace']}: {row['message']}")

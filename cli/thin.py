@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 COMPLETE_VARIABLE = "_MESH_COMPLETE"
 
-# These need a terminal of their own, or serve for as long as they run.
-STAY_HERE = frozenset({"edit", "http", "mcp", "serve", "watch"})
+# These need a terminal of their own, serve for as long as they run, or wait for other machines.
+STAY_HERE = frozenset({"clone", "edit", "http", "mcp", "serve", "share", "sync", "watch"})
 ASK = frozenset({"forget", "delete"})  # these verbs, and those of a verb, may ask a person something
 QUICKER_HERE: tuple[list[str], ...] = ([], ["-h"], ["--help"], ["help"], ["-V"], ["--version"])
 
@@ -56,7 +56,7 @@ def stays(verb: str | None, arguments: list[str]) -> bool:
     if None in (sys.stdin, sys.stdout, sys.stderr):
         return True
     name = verb or (arguments[0] if arguments else "")
-    opens_editor = name in {"learn", "add"} and any(_may_say_edit(argument) for argument in arguments)
+    opens_editor = name in {"learn", "add", "resolve"} and any(_may_say_edit(argument) for argument in arguments)
     reads_keyboard = os.isatty(0) and ("-" in arguments or not ASK.isdisjoint(arguments))
     named_by_descriptor = any("/dev/" in argument or "/proc/" in argument for argument in arguments)
     return name in STAY_HERE or opens_editor or reads_keyboard or named_by_descriptor

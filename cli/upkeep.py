@@ -11,6 +11,7 @@ from mesh.errors import InvalidInput
 
 from .options import Json, Namespace, opened
 from .output import Bar, bytes_said, counted, note, print_json, styled, visible
+from .shared_state import print_state
 
 
 def status(
@@ -31,6 +32,8 @@ def status(
     print(f"cache       {bytes_said(found['cache_bytes'])}")
     watch = found["watch"]
     print("watched     " + (f"{watch['program']}, process {watch['pid']}, since {watch['since']}" if watch else "no"))
+    for row in found["shared"]:
+        print_state(row)
 
 
 def _counts(found: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "unlink": Verb("linking", "unlink", "Remove such a link; its files stay"),
         "share": Verb("sharing", "share", "Share a namespace through git"),
         "clone": Verb("sharing", "clone", "Take in a namespace that somebody shares"),
-        "sync": Verb("sharing", "sync", "Commit, fetch, merge and push what is shared"),
+        "sync": Verb("syncing", "sync", "Commit, fetch, merge and push what is shared"),
         "conflicts": Verb("sharing", "conflicts", "List memories that were changed in two ways"),
         "resolve": Verb("sharing", "resolve", "Settle such a conflict"),
         "check": Verb("checking", "check", "Check what a pull request would bring in"),

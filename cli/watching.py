@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +19,14 @@ from mesh.errors import InvalidInput, MeshError, VaultUnavailable
 from mesh.settings import Settings
 
 from . import background
-from .options import Json, Namespace
-from .output import Bar, Bars, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
+from .options import Every, Json, Namespace, sync_seconds
+from .output import Bar, Bars, Row, first_line, note, one_line, print_json, print_json_lines, styled, visible, width
+from .regular_sync import regular_sync, said_of_syncs, tell_of_sync
 
 if TYPE_CHECKING:
     from mesh.happened import Happened
+
+    News = queue.SimpleQueue[tuple[str, list[Happened]] | Row]
 
 _COLORS = {"added": "green", "changed": "yellow", "moved": "cyan", "gone": "red"}
 _LOOK_SECONDS = 30.0  # whether the keeper is still there
@@ -34,6 +37,8 @@ def watch(
     in_background: Annotated[bool, typer.Option("--background", help="Start it, detached, and return.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the one in the background.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Say who watches; 3 if nobody does.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Also sync what is shared, as mesh sync --watch does.")] = False,
+    every: Every = None,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
@@ -46,6 +51,8 @@ def watch(
         raise InvalidInput("--background, --stop and --status exclude each other", remedy="Give one of them")
     if namespace is not None and (in_background or stop or status):
         raise InvalidInput("what runs in the background watches every namespace", remedy="Leave out -N")
+    if (sync or every) and (stop or status):
+        raise InvalidInput("--sync and --every are for what watches", place="watch", remedy="Leave them out")
     settings = Settings.from_environment()
     if status:
         _print_status(settings, as_json)
@@ -53,33 +60,51 @@ def watch(
         ended = background.stop(settings.home)
         note(f"ended (process {ended})" if ended else "nothing watches this home in the background")
     elif in_background:
-        started, pid = background.start(settings.home)
-        note(f"process {pid} watches {settings.home}" if started else f"process {pid} does already")
+        _start(settings, sync_seconds(settings, sync, every))
     else:
-        _follow(settings, namespace, as_json)
+        follow(settings, None if namespace is None else [namespace], as_json, sync_seconds(settings, sync, every))
 
 
-def _follow(settings: Settings, namespace: str | None, as_json: bool) -> None:
+def _start(settings: Settings, every_seconds: float | None) -> None:
+    started, pid = background.start(settings.home, every_seconds)
+    note(f"process {pid} watches {settings.home}" if started else f"process {pid} does already")
+    running = background.status(settings.home)
+    if not started and running and running.get("sync_every") != every_seconds:
+        is_at_it = f"syncs every {running['sync_every']:g} s" if running.get("sync_every") else "does not sync"
+        raise InvalidInput(f"it {is_at_it}", place=f"process {pid}", remedy="End it first: mesh watch --stop")
+
+
+def follow(settings: Settings, names: list[str] | None, as_json: bool, every_seconds: float | None) -> None:
+    """Watch these namespaces, None: all, until a signal comes; and sync them, if that is to be done every so often."""
     from mesh import inputs
     from mesh.keeper import Keeper
 
-    names = None if namespace is None else [inputs.namespace(namespace)]
-    news: queue.SimpleQueue[tuple[str, list[Happened]]] = queue.SimpleQueue()
+    names = names and [inputs.namespace(name) for name in names]
+    news: News = queue.SimpleQueue()
     progress = _Progress()
+    syncs = regular_sync(settings, names, every_seconds, news.put)
+
+    def tell(namespace: str, happened: list[Happened]) -> None:
+        news.put((namespace, happened))
+        if syncs:
+            syncs.note(namespace, happened)
+
     with _ended_by_signals():
         keeper = Keeper(
             settings,
             names,
             program="mesh watch",
-            tell=lambda *told: news.put(told),
+            tell=tell,
             indexed=progress.indexed,
             embedded=progress.embedded,
         )
         try:
-            with keeper:
+            with keeper, syncs or nullcontext():
                 _wait_until_ready(keeper.ready)
                 progress.all_indexed()
                 note(_said_at_first(settings, names, keeper.holds()))
+                if every_seconds:
+                    note(said_of_syncs(settings, names, every_seconds))
                 while keeper.alive:
                     _print_news(settings, news, progress, as_json)
                 raise VaultUnavailable("watching ended by itself", place=str(settings.home), remedy="See above")
@@ -104,13 +129,17 @@ def _said_at_first(settings: Settings, names: list[str] | None, held: list[str])
     return f"watching {', '.join(watched)}" + (f" (kept up to date: {kept})" if kept else "")
 
 
-def _print_news(settings: Settings, news: queue.SimpleQueue[Any], progress: _Progress, as_json: bool) -> None:
+def _print_news(settings: Settings, news: News, progress: _Progress, as_json: bool) -> None:
     """What was told within the next while, if anything was."""
     try:
-        namespace, several = news.get(timeout=_LOOK_SECONDS)
+        told = news.get(timeout=_LOOK_SECONDS)
     except queue.Empty:
         return
     progress.make_room()
+    if isinstance(told, dict):
+        tell_of_sync(told, as_json)
+        return
+    namespace, several = told
     at = datetime.now(UTC).astimezone()
     rows = (_row(settings, namespace, one, at, as_json) for one in several)
     if as_json:

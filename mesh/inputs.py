@@ -149,6 +149,20 @@ def count(value: int, place: str = "n") -> int:
     return value
 
 
+def interval(said: str, place: str) -> float:
+    """A time between two rounds, in seconds: `90s`, `5m`, `2h`; from a second to a day."""
+    match = re.fullmatch(r"(\d{1,6}) ?([smh])", said.strip().lower(), re.ASCII)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 1 <= seconds <= 86_400:
+        raise InvalidInput(f"{said!r} is not from 1s to 24h", place=place, remedy="Write one such as 30s, 5m or 1h")
+    return seconds
+
+
+def sync_interval(said: str) -> float | None:
+    """What `MESH_SYNC_EVERY` says, in seconds; None: it is unset, and nothing is to be synced by itself."""
+    return interval(said, "MESH_SYNC_EVERY") if said else None
+
+
 def ttl_days(value: float | None) -> float | None:
     if value is None:
         return None

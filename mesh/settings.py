@@ -10,6 +10,7 @@ from pathlib import Path
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_NAMESPACE = "shared"
 DEFAULT_HTTP_PORT = 7701
+DEFAULT_SYNC_EVERY = "5m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Settings:
     model_path: Path | None = None  # MESH_MODEL_PATH: the folder of the default model's files
     hub_cache: Path = Path()  # where the model hub's client keeps what it has downloaded
     rerank: str = ""  # MESH_RERANK: a cross-encoder's name on the model hub, or its folder; empty: none
+    sync_every: str = ""  # MESH_SYNC_EVERY, as it was written: how often processes that watch sync what is shared
     offline: bool = False  # MESH_OFFLINE: never use the network
     editor: str = "vi"  # VISUAL, EDITOR
     color: bool = True  # off with NO_COLOR
@@ -48,6 +50,7 @@ class Settings:
             model_path=Path(model_path).expanduser().absolute() if model_path else None,
             hub_cache=_hub_cache(env, user),
             rerank=env.get("MESH_RERANK", "").strip(),
+            sync_every=env.get("MESH_SYNC_EVERY", "").strip(),
             offline=_is_on(env, "MESH_OFFLINE"),
             color="NO_COLOR" not in env,
             editor=env.get("VISUAL") or env.get("EDITOR") or ("notepad" if os.name == "nt" else "vi"),

@@ -14,18 +14,19 @@ class SharingVerbs:
     namespace: str
     workspace: Workspace
 
-    def sync(self, *, accept: Sequence[str] = ()) -> Row:
+    def sync(self, *, accept: Sequence[str] = (), patience_seconds: float = 600.0) -> Row:
         """Bring the namespace and its remote together: commit, fetch, merge, write what arrived, push.
 
         Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
         (`path, line, key, cause, remedy`), `notes` of the merge; and what arrived beside what was here: `contradicts`,
         `duplicates` (see `sharing.arrivals`), `compared_by`, `not_compared`. `accept`: "rewritten", "unrelated",
-        "gone", for a remote that lost what it had; nothing of ours is lost by it. A folder of a project is only
-        committed: `project`, `committed`. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`.
+        "gone", for a remote that lost what it had; nothing of ours is lost by it. `patience_seconds`: for another
+        process that syncs it to end. A folder of a project is only committed: `project`, `committed`. Raises
+        `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
         """
         from .sharing import syncing
 
-        report = syncing.sync(self.workspace.settings, self.namespace, accept)
+        report = syncing.sync(self.workspace.settings, self.namespace, accept, patience_seconds=patience_seconds)
         report.compare(self.workspace)
         return report.as_dict()
 

@@ -38,7 +38,18 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "model": receipt.model,
         "cache_bytes": workspace.cache.size_on_disk(),
         "watch": _watch(vault.home, namespace),
+        "shared": _shared(vault),
     }
+
+
+def _shared(vault: Vault) -> list[dict[str, Any]]:
+    """How things stand with what is shared: see `sharing.state`. git is called for nothing else."""
+    names = [name for name in vault.namespaces() if (vault.home / name / ".git").exists()]
+    if not names:
+        return []
+    from .sharing import state
+
+    return state.states(vault.home, names)
 
 
 def watched(home: Path) -> list[dict[str, Any]]:

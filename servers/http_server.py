@@ -116,7 +116,8 @@ def _options(arguments: Sequence[str]) -> Options:
     parser = _Arguments(
         prog="mesh-http",
         description="Serve the memories of this machine over HTTP. Routes: GET / or docs/HTTP.md.",
-        epilog="Environment: MESH_HTTP_PORT, MESH_HTTP_TOKEN, and those of mesh: MESH_HOME, MESH_NAMESPACE, ...",
+        epilog="Environment: MESH_HTTP_PORT, MESH_HTTP_TOKEN, and those of mesh: MESH_HOME, MESH_NAMESPACE, "
+        "MESH_SYNC_EVERY (as 5m: sync what is shared that often) ...",
     )
     parser.add_argument("--host", default="", help="the address to listen on [default: 127.0.0.1 and ::1]")
     parser.add_argument("--port", help="the port; 0 for any free one [default: MESH_HTTP_PORT, 7701]")
@@ -129,6 +130,7 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--version", "-V", action="version", version=f"mesh-http {__version__}")
     given = parser.parse_args(arguments)
     settings = Settings.from_environment()
+    inputs.sync_interval(settings.sync_every)
     settings = replace(
         settings,
         namespace=inputs.namespace(settings.namespace if given.namespace is None else given.namespace),

@@ -51,6 +51,7 @@ def run(
     """The same; None is what the settings say, and 127.0.0.1 and 7702. Raises `MeshError` where it cannot begin."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one question is too little work for a second thread
     settings = Settings.from_environment()
+    inputs.sync_interval(settings.sync_every)
     settings = replace(
         settings,
         namespace=inputs.namespace(settings.namespace if namespace is None else namespace),
@@ -75,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         "mesh-server",
         description="Serve Mesh to a client of the Model Context Protocol, over standard input and output.",
         epilog="Environment: MESH_HOME, MESH_NAMESPACE, MESH_AGENT_ID; MESH_MCP_LOCAL_ONLY=1 also serves local_only "
-        "memories; MESH_HTTP_TOKEN is what HTTP clients must present. Clients: see docs/MCP.md.",
+        "memories; MESH_HTTP_TOKEN is what HTTP clients must present; MESH_SYNC_EVERY=5m syncs what is shared. "
+        "Clients: see docs/MCP.md.",
         allow_abbrev=False,
     )
     parser.add_argument("-V", "--version", action="version", version=f"mesh-server {__version__}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mesh import inputs, links
 from mesh.api import Mesh
@@ -15,6 +17,11 @@ from mesh.keeper import Keeper
 from mesh.scan import is_folder
 from mesh.settings import Settings
 from mesh.vault import Vault
+
+if TYPE_CHECKING:
+    from mesh.sharing.regularly import RegularSync
+
+log = logging.getLogger("mesh")
 
 MOST_OPEN = 32  # each holds a database, a watch on the home and a mapped matrix
 FOLLOW_SECONDS = 2.0  # how often to look whether another model was chosen, though nobody asks for anything
@@ -33,6 +40,7 @@ class Meshes:
         self._turn = threading.Lock()
         self._closed = threading.Event()
         self._keeper: Keeper | None = None
+        self._syncs: RegularSync | None = None
 
     def mesh(
         self,
@@ -86,8 +94,13 @@ class Meshes:
         if embedder := mesh.workspace.embedder:
             embedder.embed_questions(["warm"])
         mesh.workspace.watch()
-        self._keeper = Keeper(self.settings, program=Path(sys.argv[0]).name, keeps_model=True)
+        program = Path(sys.argv[0]).name
+        self._syncs = _regular_sync(self.settings, program)
+        tell = self._syncs.note if self._syncs else None
+        self._keeper = Keeper(self.settings, program=program, keeps_model=True, tell=tell)
         self._keeper.start()
+        if self._syncs:
+            self._syncs.start()
         threading.Thread(target=self._follow_model, name="mesh-follow", daemon=True).start()
 
     def _follow_model(self) -> None:
@@ -96,6 +109,8 @@ class Meshes:
 
     def close(self) -> None:
         self._closed.set()
+        if self._syncs:
+            self._syncs.stop()
         if self._keeper:
             self._keeper.stop()
         with self._turn:
@@ -103,3 +118,21 @@ class Meshes:
             self._open.clear()
         for mesh in opened:
             mesh.close()
+
+
+def _regular_sync(settings: Settings, program: str) -> RegularSync | None:
+    """What syncs the shared namespaces, if `MESH_SYNC_EVERY` asks for it: nothing else makes a server use a network."""
+    every_seconds = inputs.sync_interval(settings.sync_every)
+    if every_seconds is None:
+        return None
+    from mesh.sharing.regularly import RegularSync
+
+    return RegularSync(settings, every_seconds, program=program, tell=_tell_of_sync)
+
+
+def _tell_of_sync(row: dict[str, Any]) -> None:
+    """For whoever keeps the server; what came is told as any other change is. A reason may name what is local_only."""
+    if "error" in row:
+        log.warning("%s: not synced (%s); mesh status says why", row["namespace"], row["error"])
+    elif row["again"]:
+        log.warning("%s: synced again", row["namespace"])

@@ -92,7 +92,17 @@ LAYERS = (
         "history",
         "sharing",
     },
-    {"rows", "notices", "history_rows", "history_verbs", "sharing_verbs", "context", "api", "functions"},
+    {
+        "rows",
+        "notices",
+        "history_rows",
+        "history_verbs",
+        "sharing_verbs",
+        "context",
+        "api",
+        "functions",
+        "sync_process",
+    },
     {"mesh_cli", "mesh_servers"},
 )
 HEAVY = {

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -86,6 +87,11 @@ _VARIABLES = {
 }
 
 
+_turn = threading.Lock()
+_started: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()  # guarded, as is the next, by `_turn`
+_over = False
+
+
 class Git:
     """git on one repository, which is named to it and never looked for."""
 
@@ -140,18 +146,23 @@ class Git:
         places = {"GIT_DIR": str(self.git_dir)}
         if self.work_tree:
             places["GIT_WORK_TREE"] = str(self.work_tree)
-        try:
-            return subprocess.Popen(
-                ["git", "--no-pager", *options, *arguments],
-                stdin=subprocess.PIPE if stdout == subprocess.PIPE else subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=self.work_tree or self.git_dir,
-                env=git_environment() | _VARIABLES | places | dict(env or {}),
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise GitFailed("there is no program git, or no such folder", place=str(self.git_dir)) from error
+        with _turn:
+            if _over:
+                raise GitFailed("this process is ending", place=str(self.git_dir))
+            try:
+                process = subprocess.Popen(
+                    ["git", "--no-pager", *options, *arguments],
+                    stdin=subprocess.PIPE if stdout == subprocess.PIPE else subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=self.work_tree or self.git_dir,
+                    env=git_environment() | _VARIABLES | places | dict(env or {}),
+                    start_new_session=True,
+                )
+            except FileNotFoundError as error:
+                raise GitFailed("there is no program git, or no such folder", place=str(self.git_dir)) from error
+            _started.add(process)
+            return process
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------
@@ -187,7 +198,16 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
                     stream.close()
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end_all() -> None:
+    """End every git of this process, with what it started, and start none from now on: for one about to end itself."""
+    global _over
+    with _turn:
+        _over = True
+        for process in _started:
+            end(process, 1.0)
+
+
+def end(process: subprocess.Popen[bytes], seconds: float = 5.0) -> None:
     """Ask a process to end, so that it removes its locks, and insist if it does not."""
     for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
         if process.poll() is not None:
@@ -198,7 +218,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             else:
                 process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(seconds)
 
 
 @contextlib.contextmanager

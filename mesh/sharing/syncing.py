@@ -27,7 +27,7 @@ from ..moves import finish_interrupted
 from ..namespaces import create
 from ..settings import Settings
 from ..vault import Vault
-from . import committing, hooks, outgoing, project
+from . import committing, hooks, last_sync, outgoing, project
 from .applying import advance, finish
 from .joining import merge_commit
 from .leaves import Leaf, Leaves, Listed, differing, with_sets
@@ -73,7 +73,7 @@ def share(
         hooks.keep(shared.git, with_hooks, tell=True)
         if shared.head is None:
             committing.commit_first(shared)
-        return _synced(shared, agreed)
+        return _noted(shared, agreed)
 
 
 def _refuse_history(url: str, name: str) -> None:
@@ -108,7 +108,7 @@ def clone(settings: Settings, url: str, namespace: str = "") -> Report:
             raise InvalidInput(f"a clone of {shared.url} is unfinished there", place=name, remedy="Choose another name")
         shared.connect(url, shared.repository.branch())
         hooks.keep(shared.git, tell=True)
-        report = _synced(shared, frozenset())
+        report = _noted(shared, frozenset())
         unfinished.unlink()
         return report
 
@@ -130,21 +130,29 @@ def _branch_of(url: str) -> str | None:
         return default_branch(Repository.create(Path(elsewhere)), url)
 
 
-def sync(settings: Settings, namespace: str, accept: Collection[str] = ()) -> Report:
+def sync(
+    settings: Settings, namespace: str, accept: Collection[str] = (), *, patience_seconds: float = LOCK_SECONDS
+) -> Report:
     """Bring a shared namespace and its remote together. `accept`: names from `ACCEPTABLE` that a person agrees to.
 
     Of one that is a folder of a project's repository what changed is committed, and nothing else: see `project`.
-    Raises `NotFound` if it is not shared, `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
+    `patience_seconds`: for another sync of it to end. Raises `NotFound` if it is not shared, `RemoteRefused`,
+    `MayNotLeave`, `GitFailed`, `LockTimeout`.
     """
     name, agreed = inputs.namespace(namespace), _accepted(accept)
     finish_interrupted(settings.home)
     if part := project.found(settings.home, name):
-        with _sync_lock(settings.home, name):
+        with _sync_lock(settings.home, name, patience_seconds):
             return project.commit(part)
     shared = Shared.open(settings.home, name)
-    with _sync_lock(settings.home, name):
+    with _sync_lock(settings.home, name, patience_seconds):
         hooks.keep(shared.git)
-        return _synced(shared, agreed)
+        return _noted(shared, agreed)
+
+
+def require_shared(settings: Settings, namespace: str) -> None:
+    """Raise what `sync` would of a namespace that is not there, is not shared, or is not to be touched."""
+    Shared.open(settings.home, inputs.namespace(namespace))
 
 
 def shared_namespaces(settings: Settings) -> list[str]:
@@ -161,10 +169,15 @@ def _accepted(names: Collection[str]) -> frozenset[Relation]:
 
 
 @contextmanager
-def _sync_lock(home: Path, namespace: str) -> Iterator[None]:
+def _sync_lock(home: Path, namespace: str, patience_seconds: float = LOCK_SECONDS) -> Iterator[None]:
     path = home / ".locks" / "sync" / f"{namespace}.lock"
-    with failures_reported(str(path)), locked(path, timeout_seconds=LOCK_SECONDS):
+    with failures_reported(str(path)), locked(path, timeout_seconds=patience_seconds):
         yield
+
+
+def _noted(shared: Shared, accept: frozenset[Relation]) -> Report:
+    """Sync, and note how it ended."""
+    return last_sync.noted(shared.home, shared.namespace, lambda: _synced(shared, accept))
 
 
 # --- one after the other -------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ CASES = [
     ("inspect",), ("inspect", "aaaa", "--json"), ("status",), ("status", "--json"), ("status", "-N", "other"),
     ("update", "aaaa", "The limit is 300"), ("update", "aaaa"), ("update", "cccc", "-", "--json"),
     ("forget", "cccc"), ("forget", "aaaa", "cccc", "--json"), ("forget", "zzzz"), ("restore", "cccc"),
+    ("conflicts",), ("conflicts", "--json"), ("resolve", "aaaa", "--ours"), ("resolve", "aaaa"),
+    ("log",), ("diff",), ("blame", "aaaa"), ("bisect", "lamp", "--good", "2026-01-01"), ("undo", "--agent", "mina"),
     ("export", "-"), ("export", "OUT.json"), ("export", "OUT", "--namespace", "other"), ("export",),
     ("import", "IN.jsonl"), ("import", "IN.jsonl", "--dry-run", "--json"), ("import", "-"), ("import", "no-such.json"),
     ("namespaces",), ("namespaces", "list", "--json"), ("namespaces", "stats", "shared"), ("namespaces", "create", "n"),
