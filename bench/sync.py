@@ -1,10 +1,10 @@
-"""What it costs to share a namespace, beside plain git on the same files: syncs, a merge of two clones, recall of a commit.
+"""What sharing costs, beside plain git on the same files: a sync, a merge of two clones, recall of a commit.
 
     taskset -c 0 python bench/sync.py [--sizes 1000,10000] [--json FILE] [--markdown FILE]
 
-Two clones of one bare repository on disk. No model: embedding is not part of a sync, and `recall --at` embeds nothing of
-the past. Every command is a process of its own; its CPU seconds are with all that it starts. `git processes` are counted
-by the kernel's audit of one process, in a run of its own.
+Two clones of one bare repository on disk. No model: embedding is not part of a sync, and `recall --at` embeds nothing
+of the past. Every command is a process of its own; its CPU seconds are with all that it starts. The git processes of a
+sync are those that Mesh itself starts, counted in a run of its own.
 """
 
 from __future__ import annotations
@@ -127,7 +127,15 @@ def past(home: Path) -> Figures:
 
 # --- processes ---------------------------------------------------------------------------------------------------
 
-GIT = (shutil.which("git") or "git", "-c", "user.name=bench", "-c", "user.email=bench@example.invalid", "-c", "gc.auto=0")
+GIT = (
+    shutil.which("git") or "git",
+    "-c",
+    "user.name=bench",
+    "-c",
+    "user.email=bench@example.invalid",
+    "-c",
+    "gc.auto=0",
+)
 
 COUNTED = """
 import json, sys
@@ -150,7 +158,7 @@ def mesh(home: Path, *arguments: str) -> dict[str, float]:
 
 
 def env_of(home: Path) -> dict[str, str]:
-    plain = {key: value for key, value in os.environ.items() if not key.startswith(("MESH_", "GIT_"))}
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("MESH_", "GIT_", "PYTHON"))}
     return plain | {"MESH_HOME": str(home), "MESH_MODEL_PATH": str(home / "no-model"), "GIT_CONFIG_GLOBAL": os.devnull}
 
 

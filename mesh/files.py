@@ -76,8 +76,8 @@ class Folder:
         self.path, self._fd = path, fd
 
     @classmethod
-    def open(cls, root: Path, *parts: str, create: bool = False) -> Folder:
-        """`root/parts...`, links refused below `root`. With `create`, missing folders are made (0700) durably."""
+    def open(cls, root: Path, *parts: str, create: bool = False, flush: bool = True) -> Folder:
+        """`root/parts...`, links refused below `root`. With `create`, missing folders are made (0700); see `move`."""
         if create and not root.is_dir():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             with cls.open(root.parent) as parent:
@@ -85,7 +85,7 @@ class Folder:
         path, fd = root, os.open(root, os.O_RDONLY | os.O_DIRECTORY) if _HAS_DIR_FD else None
         for part in parts:
             path = path / part
-            fd = _step_into(path, part, fd, create)
+            fd = _step_into(path, part, fd, create, flush)
         return cls(path, fd)
 
     def __enter__(self) -> Folder:
@@ -142,13 +142,13 @@ class Folder:
         self.sync()
         return temporary if exchanged else None
 
-    def move(self, name: str, target: Folder, new_name: str) -> None:
-        """Move a file to another folder, durably, never over another file: `FileExistsError`."""
+    def move(self, name: str, target: Folder, new_name: str, *, flush: bool = True) -> None:
+        """Move a file to another folder, durably if `flush`, never over another file: `FileExistsError`."""
         if not self._rename_if_absent(name, target, new_name):
             target.create(new_name, self.read(name))  # another file system
             os.unlink(self._at(name), dir_fd=self._fd)
-        target.sync()
-        self.sync()
+        for folder in (target, self) if flush else ():
+            folder.sync()
 
     def move_over(self, name: str, target: Folder, new_name: str) -> None:
         """Move a file over another one, durably."""
@@ -239,7 +239,7 @@ class Folder:
             os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
 
-def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | None:
+def _step_into(path: Path, part: str, fd: int | None, create: bool, flush: bool) -> int | None:
     """Open `part` below `fd` (which is closed) without following a link."""
     if fd is None:
         if create:
@@ -252,7 +252,8 @@ def _step_into(path: Path, part: str, fd: int | None, create: bool) -> int | Non
             if create:
                 try:
                     os.mkdir(part, 0o700, dir_fd=fd)
-                    os.fsync(fd)
+                    if flush:
+                        os.fsync(fd)
                 except FileExistsError:
                     pass  # the usual case: it is there
             try:

@@ -39,6 +39,7 @@ LAYERS = (
         "trash",
         "moves",
         "bulk",
+        "replacing",
         "git",
         "secrets",
         "embedding",

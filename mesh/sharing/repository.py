@@ -54,8 +54,7 @@ class Shared:
     # --- settings --------------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> str:
-        said = self.git.run("config", "--local", "--no-includes", "--get", name, accepted=(0, 1))
-        return said.decode("utf-8", "replace").strip()
+        return self.repository.config().get(name, "").strip()
 
     @cached_property
     def url(self) -> str:
@@ -131,8 +130,17 @@ class Shared:
                     path.unlink()
 
     @property
+    def branch_ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+    @property
     def head(self) -> str | None:
-        return self.repository.commit_of(f"refs/heads/{self.branch}")
+        return self.repository.commit_of(self.branch_ref)
+
+    def commits(self, *refs: str) -> list[str | None]:
+        """What some refs are now, by one process. Raises `GitFailed` if what one of them names is not there."""
+        found = self.repository.refs(*refs)
+        return [found.get(ref) for ref in refs]
 
     # --- what is on disk ---------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..files import failures_reported
 from ..git import history
 from ..git.history import Relation
 from ..git.inspection import Inspection, inspect
-from ..git.remotes import checked_url, default_branch, fetch, push, remember, seen
+from ..git.remotes import SEEN, checked_url, default_branch, fetch, push, seen
 from ..git.repository import Repository
 from ..items import is_memory
 from ..locks import locked
@@ -164,7 +164,7 @@ def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
         shared.refuse_work_of_others()
         report.take(finish(shared))
         _commit(shared, report)
-        report.commit = shared.head
+        report.commit = shared.head if not shared.url else None
         if not shared.url or _exchanged(shared, report, accept):
             return report
     raise RemoteMoved("others push faster than this can follow", place=shared.place, remedy="Sync again")
@@ -178,11 +178,14 @@ def _commit(shared: Shared, report: Report) -> None:
 def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> bool:
     """Fetch, merge and push. False if somebody moved something meanwhile, and all begins again."""
     fetched = fetch(shared.repository, shared.url, shared.branch)
+    head, *known = shared.commits(shared.branch_ref, SEEN + shared.branch, _shown_as(shared))
+    if fetched and {head, *known} == {fetched}:  # as at the last sync
+        report.commit = head
+        return True
     _bring_in(shared, fetched, report, accept)
     head = report.commit = shared.head
     if fetched:
-        remember(shared.repository, shared.branch, fetched)
-        _show_as(shared, fetched)
+        _remember(shared, fetched)
     if head is None or head == fetched:
         return True
     outgoing.check(shared, head, fetched)
@@ -191,16 +194,23 @@ def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> b
     except RemoteMoved:
         return False
     report.pushed = _memories_between(shared, fetched, head)
-    remember(shared.repository, shared.branch, head)
-    _show_as(shared, head)
+    _remember(shared, head)
     return True
 
 
-def _show_as(shared: Shared, commit: str) -> None:
+def _remember(shared: Shared, commit: str) -> None:
+    """Note what the remote has, and of which all is in ours; also for people who use git here."""
+    refs = SEEN + shared.branch, _shown_as(shared)
+    known = shared.commits(*refs)
+    new = [ref for ref, there in zip(refs, known, strict=True) if there != commit]
+    if new:
+        given = "".join(f"update {ref} {commit}\n" for ref in new).encode()
+        shared.git.run("update-ref", "--stdin", given=given)
+
+
+def _shown_as(shared: Shared) -> str:
     """What people who use git here see as the remote's branch."""
-    name = f"refs/remotes/origin/{shared.branch}"
-    if shared.repository.commit_of(name) != commit:
-        shared.git.run("update-ref", name, commit)
+    return f"refs/remotes/origin/{shared.branch}"
 
 
 def _memories_between(shared: Shared, old: str | None, new: str) -> list[str]:
