@@ -8,6 +8,7 @@ The sync lock is held all the while, the write lock only while files are written
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ from .leaves import Leaf, Leaves, Listed, differing, with_sets
 from .report import Report
 from .repository import Shared
 
-ROUNDS = 5
+PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 0)  # after each round, where the remote is held by somebody who pushes
 LOCK_SECONDS = 600.0  # to wait for another sync of the namespace
 ACCEPTABLE = {"rewritten": Relation.REWRITTEN, "unrelated": Relation.UNRELATED, "gone": Relation.GONE}
 
@@ -160,13 +161,21 @@ def _sync_lock(home: Path, namespace: str) -> Iterator[None]:
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
     report = Report(shared.namespace, remote=shared.url)
-    for _ in range(ROUNDS):
+    for pause_seconds in PAUSES_SECONDS:
         shared.refuse_work_of_others()
         report.take(finish(shared))
         _commit(shared, report)
-        report.commit = shared.head if not shared.url else None
-        if not shared.url or _exchanged(shared, report, accept):
+        if not shared.url:
+            report.commit = shared.head
             return report
+        try:
+            _exchange(shared, report, accept)
+            return report
+        except RemoteMoved as error:
+            moved = error
+            time.sleep(pause_seconds if error.is_held else 0)
+    if moved.is_held:
+        raise moved
     raise RemoteMoved("others push faster than this can follow", place=shared.place, remedy="Sync again")
 
 
@@ -175,27 +184,23 @@ def _commit(shared: Shared, report: Report) -> None:
     report.take(applied)
 
 
-def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> bool:
-    """Fetch, merge and push. False if somebody moved something meanwhile, and all begins again."""
+def _exchange(shared: Shared, report: Report, accept: frozenset[Relation]) -> None:
+    """Fetch, merge and push. Raises `RemoteMoved` if somebody else pushed meanwhile, and all begins again."""
     fetched = fetch(shared.repository, shared.url, shared.branch)
     head, *known = shared.commits(shared.branch_ref, SEEN + shared.branch, _shown_as(shared))
     if fetched and {head, *known} == {fetched}:  # as at the last sync
         report.commit = head
-        return True
+        return
     _bring_in(shared, fetched, report, accept)
     head = report.commit = shared.head
     if fetched:
         _remember(shared, fetched)
     if head is None or head == fetched:
-        return True
+        return
     outgoing.check(shared, head, fetched)
-    try:
-        push(shared.repository, shared.url, head, shared.branch)
-    except RemoteMoved:
-        return False
+    push(shared.repository, shared.url, head, shared.branch)
     report.pushed = _memories_between(shared, fetched, head)
     _remember(shared, head)
-    return True
 
 
 def _remember(shared: Shared, commit: str) -> None:
