@@ -60,17 +60,24 @@ def _carry_out(shared: Shared, note: Note) -> Applied:
     if shared.head not in (note.old, note.new):  # a person moved the branch since; what is on disk is theirs to commit
         shared.drop_note()
         return Applied()
-    with shared.repository.blobs() as blobs:
-        found = inspect(new.entries, blobs, {path: leaf.blob for path, leaf in note.on_disk.items()})
-        wanted = {path: new.leaves[path] for path in found.accepted}
-        done = _written(shared, note.on_disk, _steps(note.on_disk, new.leaves, wanted), blobs)
-    on_disk = _now_on_disk(note.on_disk, new.leaves, wanted, done)
+    done, on_disk = Applied(), note.on_disk
+    if on_disk != new.leaves:  # else it was committed from there
+        done, on_disk = _brought_in(shared, note, new)
     shared.hold(note.new, new.leaves, on_disk)
     if shared.head != note.new:
         shared.repository.move(shared.branch, note.new, note.old)
     shared.follow(old.leaves, new.leaves, on_disk)
     shared.drop_note()
     return done
+
+
+def _brought_in(shared: Shared, note: Note, new: Listed) -> tuple[Applied, Leaves]:
+    """Write what may come in; what was done, and what is on disk then."""
+    with shared.repository.blobs() as blobs:
+        found = inspect(new.entries, blobs, {path: leaf.blob for path, leaf in note.on_disk.items()})
+        wanted = {path: new.leaves[path] for path in found.accepted}
+        done = _written(shared, note.on_disk, _steps(note.on_disk, new.leaves, wanted), blobs)
+    return done, _now_on_disk(note.on_disk, new.leaves, wanted, done)
 
 
 Step = tuple[str, Leaf | None]
