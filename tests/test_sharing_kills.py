@@ -14,7 +14,7 @@ import mesh as library
 from mesh.errors import RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
-EVERY = int(os.environ.get("MESH_SYNC_KILLS", "37"))  # 1: at every step, some minutes
+EVERY = int(os.environ.get("MESH_SYNC_KILLS", "53"))  # 1: at every step, some minutes
 CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
 
 
@@ -116,7 +116,7 @@ def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path
             act()
         Clone(home).sync()
         assert Clone(home).texts() == {"The door is green" if verb == "share" else "The lamp in the hall is lit"}, step
-        step += 2 * EVERY
+        step += EVERY
     assert step > 20
 
 
