@@ -41,7 +41,7 @@ def create_all(root: Path, files: Sequence[NewFile]) -> list[str]:
         for folder, numbers in _by_folder(files).items():
             with Folder.open(root, *folder.split("/")) as opened:
                 if TOGETHER and opened.descriptor is not None:
-                    _flush_file_system(opened.descriptor, flushed)
+                    flush_file_system(opened.descriptor, flushed)
                 for number in numbers:
                     paths[number] = f"{folder}/{_named(opened, temporaries[number], files[number].names)}"
                     del temporaries[number]
@@ -68,7 +68,7 @@ def _staged(root: Path, files: Sequence[NewFile]) -> Iterator[dict[int, str]]:
                         opened.remove(temporaries[number])
 
 
-def _flush_file_system(descriptor: int, flushed: set[int]) -> None:
+def flush_file_system(descriptor: int, flushed: set[int]) -> None:
     """Flush the whole file system that an open folder lies on, unless it is among `flushed`. Raises `OSError`."""
     device = os.fstat(descriptor).st_dev
     if device in flushed:

@@ -139,9 +139,10 @@ class GitFailed(MeshError):
 
 
 class RemoteMoved(GitFailed):
-    """A push came too late: fetch, merge, and push again."""
+    """A push came too late: fetch, merge, and push again. `is_held`: so far somebody keeps others from pushing."""
 
     code = "remote_moved"
+    is_held = False
 
 
 class RemoteRefused(MeshError):

@@ -77,10 +77,10 @@ class Folder:
         self.path, self._fd, self._linked = path, fd, linked
 
     @classmethod
-    def open(cls, root: Path, *parts: str, create: bool = False) -> Folder:
+    def open(cls, root: Path, *parts: str, create: bool = False, flush: bool = True) -> Folder:
         """`root/parts...`, links refused below `root`, but for a namespace that is linked (see `links`).
 
-        With `create`, missing folders are made durably: 0700 in the home, elsewhere as the umask says.
+        With `create`, missing folders are made: 0700 in the home, elsewhere as the umask says; `flush` as in `move`.
         """
         if create and not root.is_dir():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class Folder:
         for number, part in enumerate(parts):
             path = path / part
             try:
-                fd = _step_into(path, part, fd, 0o777 if linked else 0o700, create)
+                fd = _step_into(path, part, fd, 0o777 if linked else 0o700, create, flush)
             except OSError as error:
                 fd = links.opened(root, part) if error.errno in _NO_FOLDER and not number else None
                 if fd is None:
@@ -152,12 +152,12 @@ class Folder:
         self.sync()
         return temporary if exchanged else None
 
-    def move(self, name: str, target: Folder, new_name: str) -> None:
-        """Move a file to another folder, durably, never over another file: `FileExistsError`."""
+    def move(self, name: str, target: Folder, new_name: str, *, flush: bool = True) -> None:
+        """Move a file to another folder, durably if `flush`, never over another file: `FileExistsError`."""
         if not self._rename_if_absent(name, target, new_name):
             self._move_far(name, target, new_name)
-        target.sync()
-        self.sync()
+        for folder in (target, self) if flush else ():
+            folder.sync()
 
     def _move_far(self, name: str, target: Folder, new_name: str) -> None:
         """To another file system. What somebody saves while it is copied goes along; a crash leaves it in both."""
@@ -269,7 +269,7 @@ class Folder:
             os.replace(self._at(temporary), self._at(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
 
-def _step_into(path: Path, part: str, fd: int | None, mode: int, create: bool) -> int | None:
+def _step_into(path: Path, part: str, fd: int | None, mode: int, create: bool, flush: bool) -> int | None:
     """Open `part` below `fd` (which is closed) without following a link."""
     if fd is None:
         if create:
@@ -282,7 +282,8 @@ def _step_into(path: Path, part: str, fd: int | None, mode: int, create: bool) -
             if create:
                 try:
                     os.mkdir(part, mode, dir_fd=fd)
-                    os.fsync(fd)
+                    if flush:
+                        os.fsync(fd)
                 except FileExistsError:
                     pass  # the usual case: it is there
             try:

@@ -62,11 +62,16 @@ class Trash:
             target.create(name, data)
         return entry
 
-    def take_in(self, path: str, source: Folder, data: bytes) -> Trashed:
-        """Move the file of `path`, which lies in `source` and holds `data`, here, durably."""
-        entry, parts, name = self._new_entry(path, data)
-        with Folder.open(self._home, *parts, create=True) as target:
-            source.move(name, target, name)
+    def take_in(
+        self, path: str, source: Folder, data: bytes, *, name: str | None = None, flush: bool = True
+    ) -> Trashed:
+        """Move the file of `path`, which lies in `source` and holds `data`, here, durably if `flush`.
+
+        `name`: what it is called in `source` by now.
+        """
+        entry, parts, own_name = self._new_entry(path, data)
+        with Folder.open(self._home, *parts, create=True, flush=flush) as target:
+            source.move(name or own_name, target, own_name, flush=flush)
         return entry
 
     def replace(self, entry: Trashed, source: Folder, name: str) -> None:

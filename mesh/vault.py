@@ -115,7 +115,7 @@ class Vault:
             if temporary is None:
                 return
             if folder.read(temporary) != old:
-                kept = _rename_beside(folder, temporary, name)
+                kept = rename_beside(folder, temporary, name)
                 raise EditConflict(path, "/".join([*parts, kept]))
             # The displaced file itself takes its copy's place: an editor that holds it open still writes to it.
             trash.replace(entry, folder, temporary)
@@ -170,7 +170,7 @@ def _create_unique(folder: Folder, data: bytes, memory: Memory) -> str:
     raise FileExistsError(errno.EEXIST, "all its names are taken", memory.id)
 
 
-def _rename_beside(folder: Folder, temporary: str, name: str) -> str:
+def rename_beside(folder: Folder, temporary: str, name: str) -> str:
     """Give a displaced file a name that people see: `<name>.conflict-<time>.md`."""
     while True:
         kept = _beside(name, "conflict")

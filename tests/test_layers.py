@@ -43,6 +43,7 @@ LAYERS = (
         "trash",
         "moves",
         "bulk",
+        "replacing",
         "git",
         "secrets",
         "embedding",

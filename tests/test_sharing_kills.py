@@ -14,7 +14,7 @@ import mesh as library
 from mesh.errors import RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
-EVERY = int(os.environ.get("MESH_SYNC_KILLS", "37"))  # 1: at every step, some minutes
+EVERY = int(os.environ.get("MESH_SYNC_KILLS", "53"))  # 1: at every step, some minutes
 CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
 
 
@@ -55,6 +55,12 @@ def world(ann, bob, tmp_path):  # noqa: F811
     return tmp_path
 
 
+@pytest.fixture(params=["one by one", "together"])
+def written(request, monkeypatch):
+    """What arrives is flushed file by file where it is little, else all at once."""
+    monkeypatch.setattr("mesh.sharing.applying._TOGETHER", 1 if request.param == "together" else 1000)
+
+
 EXPECTED = {"The lamp is broken", "The lamp is dark", "The window is open", "Ann was here", "Bob was here"}
 
 
@@ -72,7 +78,7 @@ def saved(world, tmp_path_factory):
     return pattern
 
 
-def test_a_sync_that_is_killed_at_any_step_is_finished_by_the_next(world, tmp_path_factory):
+def test_a_sync_that_is_killed_at_any_step_is_finished_by_the_next(world, written, tmp_path_factory):
     """Both clones come to the same, with all that anybody wrote."""
     pattern = saved(world, tmp_path_factory)
     step = 1
@@ -110,7 +116,7 @@ def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path
             act()
         Clone(home).sync()
         assert Clone(home).texts() == {"The door is green" if verb == "share" else "The lamp in the hall is lit"}, step
-        step += 2 * EVERY
+        step += EVERY
     assert step > 20
 
 
@@ -118,7 +124,7 @@ def _is_marked(home) -> bool:
     return not (home / "notes/.git/refs/heads/main").exists() or (home / "notes/.git/mesh-clone").exists()
 
 
-def test_an_edit_after_a_kill_is_merged_with_what_had_half_arrived(world, tmp_path_factory):
+def test_an_edit_after_a_kill_is_merged_with_what_had_half_arrived(world, written, tmp_path_factory):
     """Neither the edit nor what arrived under that path is lost."""
     pattern = saved(world, tmp_path_factory)
     step = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -52,16 +53,18 @@ class Blobs:
     def __exit__(self, *_: object) -> None:
         if self._process:
             for stream in (self._process.stdin, self._process.stdout):
-                if stream:
-                    stream.close()
+                with suppress(BrokenPipeError):  # it was killed
+                    if stream:
+                        stream.close()
             end(self._process)
             self._process = None
 
     def read(self, blob: str, limit: int) -> bytes:
         """The bytes of a blob. Raises `GitFailed` for one that is missing, is no blob, or is larger than `limit`."""
         stdin, stdout = self._streams()
-        stdin.write(blob.encode("ascii") + b"\n")
-        stdin.flush()
+        with suppress(BrokenPipeError):  # it was killed: then it says nothing either
+            stdin.write(blob.encode("ascii") + b"\n")
+            stdin.flush()
         header = stdout.readline(200).split()
         if len(header) != 3 or header[1] != b"blob" or int(header[2]) > limit:
             self.__exit__()  # whatever follows in the stream is not read

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from .objects import Blobs, Entry, entries
 from .running import Git
 
 FILE = "100644"
+_ON_BRANCH = "ref: refs/heads/"
 _UNDER_WAY = {
     "index.lock": "a git command",
     "MERGE_HEAD": "a merge",
@@ -67,6 +68,8 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.git = Git(folder / ".git", folder)
+        self.remembered: dict[str, object] = {}  # of commits, by their ids: for whoever reads them again and again
+        self._config: tuple[tuple[int, ...], dict[str, str]] | None = None
 
     @classmethod
     def create(cls, folder: Path, branch: str = "main") -> Repository:
@@ -103,8 +106,17 @@ class Repository:
 
     def settings(self) -> list[str]:
         """The names of the settings that are this repository's own, in lower case."""
-        said = self.git.run("config", "--local", "--no-includes", "--list", "--name-only", "-z")
-        return [name.decode("utf-8", "replace").lower() for name in said.split(b"\0")[:-1]]
+        return list(self.config())
+
+    def config(self) -> dict[str, str]:
+        """The repository's own settings; of one that is there more than once the last. Read again when it changed."""
+        there = (self.git.git_dir / "config").stat()
+        stamp = there.st_size, there.st_mtime_ns, there.st_ctime_ns, there.st_ino
+        if self._config is None or self._config[0] != stamp:
+            said = self.git.run("config", "--local", "--no-includes", "--list", "-z").decode("utf-8", "replace")
+            pairs = [line.partition("\n") for line in said.split("\0")[:-1]]
+            self._config = stamp, {name.lower(): value for name, _, value in pairs}
+        return self._config[1]
 
     def under_way(self) -> str:
         """What git is doing here just now, or a person has begun with it: "a merge"; "" for nothing."""
@@ -114,6 +126,10 @@ class Repository:
 
     def branch(self) -> str:
         """The branch that is checked out. Raises `GitFailed` if none is."""
+        with suppress(OSError, UnicodeDecodeError):
+            said = (self.git.git_dir / "HEAD").read_text("utf-8")
+            if said.startswith(_ON_BRANCH) and said.endswith("\n") and ".invalid" not in said:  # not a reftable's
+                return said.removeprefix(_ON_BRANCH).rstrip("\n")
         return self.git.run("symbolic-ref", "--short", "HEAD").decode().strip()
 
     def commit_of(self, name: str) -> str | None:
@@ -122,6 +138,12 @@ class Repository:
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", accepted=(0, 1, 128)
         )
         return said.decode().strip() or None
+
+    def refs(self, *names: str) -> dict[str, str]:
+        """The commits of those of these refs that there are. Raises `GitFailed` where such a commit is missing."""
+        said = self.git.run("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", *names)
+        found = [line.split(" ", 2) for line in said.decode("utf-8", "surrogateescape").splitlines()]
+        return {name: commit for kind, commit, name in found if kind == "commit" and name in names}
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         return self.git.run("rev-list", "--max-count=1", older, f"^{newer}", "--") == b""

@@ -43,6 +43,8 @@ _OPTIONS = {
     "core.quotePath": "false",
     "core.bigFileThreshold": "16m",  # what is larger is streamed, not held in memory
     "core.alternateRefsCommand": "true",
+    "core.filesRefLockTimeout": "5000",  # ms that it waits for another git that changes the same ref
+    "core.packedRefsTimeout": "5000",
     "protocol.version": "2",
     "protocol.ext.allow": "never",
     "transfer.fsckObjects": "true",
@@ -118,7 +120,7 @@ class Git:
             if out is None:
                 raise TooMuchSaid(f"git {arguments[0]}: it said more than {limit:,} bytes", place=str(self.git_dir))
             if code not in accepted:
-                raise failure(arguments, _text_of(said), self.git_dir)
+                raise failure(arguments, _text_of(said), self.git_dir, code)
             return out
 
     def transfer(self, *arguments: str, quiet_seconds: float = QUIET_SECONDS, max_pack: int = MAX_PACK) -> str:
@@ -131,7 +133,7 @@ class Git:
             if quiet:
                 raise failed(arguments, f"the remote said nothing for {quiet_seconds:g} s", self.git_dir)
             if process.returncode:
-                raise failure(arguments, _text_of(said), self.git_dir)
+                raise failure(arguments, _text_of(said), self.git_dir, process.returncode)
             return _text_of(said)
 
     def start(

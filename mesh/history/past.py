@@ -36,10 +36,10 @@ class Past:
 
     def commit(self, said: str, option: str = "at") -> str:
         """The commit that a revision or a date names. A day means its end. Raises `InvalidInput`."""
-        head, said = self.head, inputs.text(said, option).strip()
+        said = inputs.text(said, option).strip()
         if said and not said.startswith("-") and (found := self.repository.commit_of(said)):
             return found
-        moment = self._moment(said, option)
+        head, moment = self.head, self._moment(said, option)
         if found := reading.last_before(self.repository, head, moment):
             return found
         raise InvalidInput(

@@ -7,19 +7,22 @@ anywhere, the rest is carried out by whoever comes next.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ..codec import MAX_FILE_BYTES
-from ..errors import EditConflict, VaultUnavailable
-from ..files import Folder, failures_reported, sha256
+from ..errors import EditConflict, MeshError, VaultUnavailable
+from ..files import Folder, failures_reported
 from ..git.inspection import inspect
 from ..git.objects import Blobs
 from ..memory import Problem
+from ..replacing import Change, change, change_all
 from .leaves import Leaf, Leaves, Listed, blob_name, may_be_written, with_sets
 from .repository import Note, Shared
 
-_AT_ONCE = 50  # files under one write lock: others need not wait for all
+_AT_ONCE = 250  # files under one write lock: others need not wait for all
+_TOGETHER = 8  # so many and more are flushed together
 _IN_THE_WAY = {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENAMETOOLONG}
 
 
@@ -57,17 +60,24 @@ def _carry_out(shared: Shared, note: Note) -> Applied:
     if shared.head not in (note.old, note.new):  # a person moved the branch since; what is on disk is theirs to commit
         shared.drop_note()
         return Applied()
-    with shared.repository.blobs() as blobs:
-        found = inspect(new.entries, blobs, {path: leaf.blob for path, leaf in note.on_disk.items()})
-        wanted = {path: new.leaves[path] for path in found.accepted}
-        done = _written(shared, note.on_disk, _steps(note.on_disk, new.leaves, wanted), blobs)
-    on_disk = _now_on_disk(note.on_disk, new.leaves, wanted, done)
+    done, on_disk = Applied(), note.on_disk
+    if on_disk != new.leaves:  # else it was committed from there
+        done, on_disk = _brought_in(shared, note, new)
     shared.hold(note.new, new.leaves, on_disk)
     if shared.head != note.new:
         shared.repository.move(shared.branch, note.new, note.old)
     shared.follow(old.leaves, new.leaves, on_disk)
     shared.drop_note()
     return done
+
+
+def _brought_in(shared: Shared, note: Note, new: Listed) -> tuple[Applied, Leaves]:
+    """Write what may come in; what was done, and what is on disk then."""
+    with shared.repository.blobs() as blobs:
+        found = inspect(new.entries, blobs, {path: leaf.blob for path, leaf in note.on_disk.items()})
+        wanted = {path: new.leaves[path] for path in found.accepted}
+        done = _written(shared, note.on_disk, _steps(note.on_disk, new.leaves, wanted), blobs)
+    return done, _now_on_disk(note.on_disk, new.leaves, wanted, done)
 
 
 Step = tuple[str, Leaf | None]
@@ -97,43 +107,59 @@ def _written(shared: Shared, on_disk: Leaves, steps: list[Step], blobs: Blobs) -
         some = steps[start : start + _AT_ONCE]
         texts = [blobs.read(leaf.blob, MAX_FILE_BYTES) if leaf else None for _, leaf in some]
         with shared.vault.writing(shared.namespace):
-            for (path, leaf), data in zip(some, texts, strict=True):
-                _put(shared, path, _blob(on_disk.get(path)), _blob(leaf), data, done)
+            _put(shared, on_disk, list(zip(some, texts, strict=True)), done)
     return done
 
 
-def _put(shared: Shared, path: str, have: str, want: str, data: bytes | None, done: Applied) -> None:
-    """Let one path hold other bytes, if it holds those that it is known to. The caller has the write lock."""
-    place = f"{shared.namespace}/{path}"
-    try:
-        there = _bytes_at(shared, place)
+def _put(shared: Shared, on_disk: Leaves, steps: Sequence[tuple[Step, bytes | None]], done: Applied) -> None:
+    """Let some paths hold other bytes, if they hold those that they are known to. The caller has the write lock."""
+    ways = {path: (_blob(on_disk.get(path)), _blob(leaf)) for (path, leaf), _ in steps}
+    todo: list[Change] = []
+    for (path, _), data in steps:
+        have, want = ways[path]
+        place = f"{shared.namespace}/{path}"
+        try:
+            there = _bytes_at(shared, place)
+        except VaultUnavailable as error:
+            _failed(path, error, done)
+            del ways[path]
+            continue
         name = "" if there is None else blob_name(there, want or have)
-        if name == want:
-            pass  # an interrupted sync wrote it; it is told of all the same
-        elif name != have:
+        if name not in (have, want):
             done.edited.append(path)
-            return
-        elif there is None and data is not None:
-            *parts, last = PurePosixPath(place).parts
-            with failures_reported(place), Folder.open(shared.home, *parts, create=True) as folder:
-                folder.create(last, data)
-        elif there is not None and data is not None:
-            shared.vault.rewrite(shared.namespace, place, sha256(there), data)
-        elif there is not None:
-            shared.vault.discard(shared.namespace, place, sha256(there))
-    except EditConflict:
+            del ways[path]
+        elif name != want:  # else an interrupted sync wrote it; it is told of all the same
+            todo.append(Change(place, there, data))
+    for place, failure in _changed(shared, todo).items():
+        path = place.removeprefix(f"{shared.namespace}/")
+        _failed(path, failure, done)
+        del ways[path]
+    for path, (have, want) in ways.items():
+        (done.gone if not want else done.changed if have else done.new).append(path)
+
+
+def _changed(shared: Shared, todo: Sequence[Change]) -> dict[str, MeshError]:
+    """Carry out all changes; the errors of those that could not be, by their places."""
+    if len(todo) >= _TOGETHER:
+        return change_all(shared.vault, shared.namespace, todo)
+    failed: dict[str, MeshError] = {}
+    for one in todo:
+        try:
+            change(shared.vault, shared.namespace, one)
+        except (EditConflict, VaultUnavailable) as error:
+            failed[one.path] = error
+    return failed
+
+
+def _failed(path: str, error: MeshError, done: Applied) -> None:
+    """Take in that a path was not written, if that concerns it alone: else the error goes on."""
+    cause = error.__cause__
+    if isinstance(error, EditConflict) or isinstance(cause, (FileExistsError, FileNotFoundError)):
         done.edited.append(path)
-        return
-    except VaultUnavailable as error:
-        cause = error.__cause__
-        if isinstance(cause, FileExistsError):
-            done.edited.append(path)
-        elif isinstance(cause, OSError) and cause.errno in _IN_THE_WAY:
-            done.in_the_way.append(Problem(path, 0, "", f"not written: {error.cause}", error.remedy))
-        else:
-            raise
-        return
-    (done.gone if not want else done.changed if have else done.new).append(path)
+    elif isinstance(error, VaultUnavailable) and isinstance(cause, OSError) and cause.errno in _IN_THE_WAY:
+        done.in_the_way.append(Problem(path, 0, "", f"not written: {error.cause}", error.remedy))
+    else:
+        raise error
 
 
 def _bytes_at(shared: Shared, place: str) -> bytes | None:

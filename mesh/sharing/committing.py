@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from .. import secrets
 from ..git.repository import Person
-from ..memory import Memory, Problem
+from ..memory import Memory, Problem, new_id
 from .applying import Applied, advance
-from .folder import Edit, edits
+from .folder import Edit, edits, listed
 from .joining import joined
 from .leaves import Leaves, Listed, Sets, with_sets, write_tree
-from .repository import Shared
+from .repository import HELD, Shared
+from .stamps import Stamps
 
 _MAX_TITLE = 60
 
@@ -22,11 +23,15 @@ def commit(shared: Shared) -> tuple[Applied, list[Problem]]:
 
     What was edited here while something else arrived under that path is merged with it.
     """
-    head = shared.head
-    leaves = Listed.of(shared.repository, head).leaves
+    stamps, snapshot = Stamps(shared), listed(shared)
+    head, noted = shared.commits(shared.branch_ref, HELD)
+    if stamps.is_clean(head, noted, snapshot):
+        return Applied(), []
+    leaves, index = Listed.of(shared.repository, head).leaves, shared.index()
     held = shared.held(leaves)
     on_disk = with_sets(leaves, held)
-    found = edits(shared, leaves, on_disk, shared.index())
+    found = edits(shared, leaves, on_disk, index, snapshot, stamps)
+    stamps.keep(head, noted, snapshot, is_clean=not found.going and not found.back)
     if not found.going:
         return Applied(), found.back
     store(shared, found.going)
@@ -41,7 +46,8 @@ def commit(shared: Shared) -> tuple[Applied, list[Problem]]:
 
 def commit_first(shared: Shared) -> None:
     """The commit that a history begins with, without any file: who clones then has it in common with us."""
-    new = _committed(shared, None, {}, f"Share {shared.namespace}", shared.person)
+    told = f"Share {shared.namespace}\n\nMesh-Share: {new_id()}"  # two that begin in one second are not the same
+    new = _committed(shared, None, {}, told, shared.person)
     advance(shared, None, new, {})
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from .. import codec
 from ..errors import GitFailed, MalformedMemory, VaultUnavailable
 from ..files import Folder
 from ..git.repository import FILE
 from ..memory import Memory, Problem
-from ..scan import scan
+from ..scan import Snapshot, Stamp, scan
 from . import leaks
 from .leaves import Leaf, Leaves, blob_name, may_be_written, unfit
 from .repository import Index, Shared
+from .stamps import Stamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,74 +36,117 @@ class Edits:
     back: list[Problem] = field(default_factory=list)
 
 
-def edits(shared: Shared, head: Leaves, on_disk: Leaves, index: Index) -> Edits:
-    """Compare the folder with what was last seen there."""
-    found = Edits()
-    seen, unknown = _files(shared)
-    for path in seen:
-        _look(shared, path, head, on_disk, index, found)
-    for path, leaf in on_disk.items():
-        if path in seen:
-            continue
-        if may_be_written(path, leaf) and not any(_is_below(path, place) for place in unknown):
-            if _is_staged(path, None, head, index) and index.leaves.get(path) is not None:
-                found.back.append(_staged(path))
-            else:
-                found.going.append(Edit(path, None, None, _memory_of(shared, path, leaf)))
-        elif path in index.leaves and not may_be_written(path, leaf) and leaf.mode == FILE:
-            _look(shared, path, head, on_disk, index, found)
-    return found
+def listed(shared: Shared) -> Snapshot:
+    """What lies in the folder. Raises `VaultUnavailable` where that cannot be told."""
+    snapshot = scan(shared.home, (shared.namespace,))
+    if shared.namespace in (path.rstrip("/") for path in snapshot.unreadable):
+        raise VaultUnavailable("it cannot be listed", place=shared.place, remedy="Check who owns it and its mode")
+    return snapshot
 
 
-def _memory_of(shared: Shared, path: str, leaf: Leaf) -> Memory | None:
-    """What a file that is gone was."""
-    with shared.repository.blobs() as blobs:
+def edits(
+    shared: Shared,
+    head: Leaves,
+    on_disk: Leaves,
+    index: Index,
+    snapshot: Snapshot | None = None,
+    stamps: Stamps | None = None,
+) -> Edits:
+    """Compare the folder with what was last seen there. `stamps`: what is known of its files, and learned here."""
+    snapshot = snapshot or listed(shared)
+    with _Looking(shared, head, on_disk, index, stamps or Stamps(shared)) as looking:
+        seen, unknown = _files(shared, snapshot)
+        for path, stamp in seen.items():
+            looking.look(path, stamp)
+        for path, leaf in on_disk.items():
+            if path in seen:
+                continue
+            if may_be_written(path, leaf):
+                if not any(_is_below(path, place) for place in unknown):
+                    looking.miss(path, leaf)
+            elif path in index.leaves and leaf.mode == FILE:  # people keep it here with git
+                looking.look(path, looking.stamps.stamp_of_other(path))
+    return looking.found
+
+
+def _files(shared: Shared, snapshot: Snapshot) -> tuple[dict[str, Stamp], list[str]]:
+    """The memory files of the folder, and places of which nothing is known now."""
+    prefix = f"{shared.namespace}/"
+    unknown = [path.removeprefix(prefix) for path in (*snapshot.unreadable, *snapshot.links)]
+    return {path.removeprefix(prefix): stamp for path, stamp in snapshot.files.items()}, unknown
+
+
+class _Looking:
+    """A context manager: it keeps open the folder that was read from last, and a process that reads blobs."""
+
+    def __init__(self, shared: Shared, head: Leaves, on_disk: Leaves, index: Index, stamps: Stamps) -> None:
+        self._shared, self._head, self._on_disk, self._index = shared, head, on_disk, index
+        self._blobs = shared.repository.blobs()
+        self._folder: Folder | None = None
+        self._open = ""  # which folder that is
+        self.stamps, self.found = stamps, Edits()
+
+    def __enter__(self) -> _Looking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._blobs.__exit__()
+        if self._folder:
+            self._folder.close()
+
+    def miss(self, path: str, leaf: Leaf) -> None:
+        """Take in that a file is gone."""
+        if _is_staged(path, None, self._head, self._index) and self._index.leaves.get(path) is not None:
+            self.found.back.append(_staged(path))
+        else:
+            self.found.going.append(Edit(path, None, None, self._memory_of(path, leaf)))
+
+    def _memory_of(self, path: str, leaf: Leaf) -> Memory | None:
         try:
-            return codec.read(blobs.read(leaf.blob, codec.MAX_FILE_BYTES), path)
+            return codec.read(self._blobs.read(leaf.blob, codec.MAX_FILE_BYTES), path)
         except (MalformedMemory, GitFailed):
             return None
 
+    def look(self, path: str, stamp: Stamp | None) -> None:
+        """Compare one file. `stamp`: what it had before this."""
+        was = self._on_disk.get(path)
+        if was and self.stamps.is_still(path, was.blob, stamp):
+            return
+        try:
+            data = self._read(path)
+        except FileNotFoundError:
+            return  # it went since, or is no memory and was removed: a person's own git sees to that
+        except OSError as error:
+            cause = f"not read: {(error.strerror or 'error').lower()}"
+            self.found.back.append(Problem(path, 0, "", cause, "Check the file"))
+            return
+        name = blob_name(data, was.blob if was else "")
+        self.stamps.holds(path, name, stamp)
+        if not was or was.blob != name:
+            self._judge(path, was, Leaf(was.mode if was else FILE, name), data)
 
-def _files(shared: Shared) -> tuple[dict[str, object], list[str]]:
-    """The memory files of the folder, and places of which nothing is known now."""
-    snapshot = scan(shared.home, (shared.namespace,))
-    prefix = f"{shared.namespace}/"
-    unknown = [path.removeprefix(prefix) for path in (*snapshot.unreadable, *snapshot.links)]
-    if shared.namespace in (path.rstrip("/") for path in snapshot.unreadable):
-        raise VaultUnavailable("it cannot be listed", place=shared.place, remedy="Check who owns it and its mode")
-    return {path.removeprefix(prefix): stamp for path, stamp in snapshot.files.items()}, unknown
+    def _judge(self, path: str, was: Leaf | None, leaf: Leaf, data: bytes) -> None:
+        memory, problem = judged(path, data, self._shared.allowed)
+        if problem is None and _is_staged(path, leaf, self._head, self._index):
+            problem = _staged(path)
+        if problem:
+            self.found.back.append(problem)
+        else:
+            self.found.going.append(Edit(path, leaf, data, memory, was is None))
+
+    def _read(self, path: str) -> bytes:
+        folder, _, name = path.rpartition("/")
+        if self._folder is None or folder != self._open:
+            if self._folder:
+                self._folder.close()
+            self._folder = None
+            self._folder = Folder.open(self._shared.home, self._shared.namespace, *folder.split("/") if folder else ())
+            self._open = folder
+        return self._folder.read(name)
 
 
 def _is_below(path: str, place: str) -> bool:
     return path == place or path.startswith(place.rstrip("/") + "/")
-
-
-def _look(shared: Shared, path: str, head: Leaves, on_disk: Leaves, index: Index, found: Edits) -> None:
-    was = on_disk.get(path)
-    try:
-        data = _read(shared, path)
-    except FileNotFoundError:
-        return  # it went since, or is no memory and was removed: a person's own git sees to that
-    except OSError as error:
-        found.back.append(Problem(path, 0, "", f"not read: {(error.strerror or 'error').lower()}", "Check the file"))
-        return
-    name = blob_name(data, was.blob if was else "")
-    if was and was.blob == name:
-        return
-    leaf = Leaf(was.mode if was else FILE, name)
-    memory, problem = judged(path, data, shared.allowed)
-    if problem is None and _is_staged(path, leaf, head, index):
-        problem = _staged(path)
-    if problem:
-        found.back.append(problem)
-        return
-    found.going.append(Edit(path, leaf, data, memory, was is None))
-
-
-def _read(shared: Shared, path: str) -> bytes:
-    *parts, name = PurePosixPath(path).parts
-    with Folder.open(shared.home, shared.namespace, *parts) as folder:
-        return folder.read(name)
 
 
 def judged(path: str, data: bytes, allowed: Collection[str] = ()) -> tuple[Memory | None, Problem | None]:

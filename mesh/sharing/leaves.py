@@ -12,6 +12,7 @@ from ..git.objects import Entry
 from ..git.repository import FILE, Repository
 from ..items import is_memory
 
+_REMEMBERED = 5
 _REGULAR = {FILE, "100664", "100755"}
 
 
@@ -33,8 +34,17 @@ class Listed:
 
     @classmethod
     def of(cls, repository: Repository, commit: str | None) -> Listed:
-        entries = list(repository.entries(commit)) if commit else []
-        return cls(entries, {text_of(entry.path): Leaf(entry.mode, entry.id) for entry in entries})
+        """`commit`: its id, perhaps with ^ behind it; what that is does not change, so the last few are remembered."""
+        if not commit:
+            return cls([], {})
+        found = repository.remembered.pop(commit, None)
+        if not isinstance(found, cls):
+            entries = list(repository.entries(commit))
+            found = cls(entries, {text_of(entry.path): Leaf(entry.mode, entry.id) for entry in entries})
+        repository.remembered[commit] = found
+        for oldest in list(repository.remembered)[:-_REMEMBERED]:
+            del repository.remembered[oldest]
+        return found
 
 
 def text_of(path: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from .. import links
 from ..errors import GitFailed, NotFound
+from ..git.lock_files import wait_for_others
 from ..git.remotes import checked_branch, checked_url
 from ..git.repository import Person, Repository
 from ..vault import Vault
@@ -57,8 +58,7 @@ class Shared:
     # --- settings --------------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> str:
-        said = self.git.run("config", "--local", "--no-includes", "--get", name, accepted=(0, 1))
-        return said.decode("utf-8", "replace").strip()
+        return self.repository.config().get(name, "").strip()
 
     @cached_property
     def allowed(self) -> frozenset[str]:
@@ -121,14 +121,10 @@ class Shared:
 
     def refuse_work_of_others(self) -> None:
         """Raise `GitFailed` while a person's merge, rebase or git command is under way; a short one is waited for."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while what := self.repository.under_way():
-            if what != "a git command" or time.monotonic() > deadline:
-                remedy = "Finish or abort it, and sync again"
-                if what == "a git command":
-                    remedy = "Wait for it; if none is running, remove .git/index.lock"
-                raise GitFailed(f"{what} is under way here", place=self.place, remedy=remedy)
-            time.sleep(0.05)
+        what = self.repository.under_way()
+        if what and what != "a git command":
+            raise GitFailed(f"{what} is under way here", place=self.place, remedy="Finish or abort it, and sync again")
+        wait_for_others(self.git.git_dir, self.branch, PATIENCE_SECONDS)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -139,8 +135,17 @@ class Shared:
                     path.unlink()
 
     @property
+    def branch_ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+    @property
     def head(self) -> str | None:
-        return self.repository.commit_of(f"refs/heads/{self.branch}")
+        return self.repository.commit_of(self.branch_ref)
+
+    def commits(self, *refs: str) -> list[str | None]:
+        """What some refs are now, by one process. Raises `GitFailed` if what one of them names is not there."""
+        found = self.repository.refs(*refs)
+        return [found.get(ref) for ref in refs]
 
     # --- what is on disk ---------------------------------------------------------------------------------------------
 
@@ -204,13 +209,25 @@ class Shared:
         sets = {path: leaf for path, leaf in sets.items() if index.leaves.get(path) != leaf}
         if sets:
             like = next((leaf.blob for leaf in new.values()), "")
-            self.git.run("update-index", "-z", "--index-info", given=index_info(sets, like))
+            self._update_index("-z", "--index-info", given=index_info(sets, like))
         there = {path for path in {*index.leaves, *new} if path not in sets or sets[path]}
         wanted = {path for path in there if path in new and on_disk.get(path) != new[path]}
         had = {path for path in index.skipped if path not in sets}
         if wanted - had:
-            self.git.run("update-index", "--skip-worktree", "-z", "--stdin", given=paths_given(sorted(wanted - had)))
+            self._update_index("--skip-worktree", "-z", "--stdin", given=paths_given(sorted(wanted - had)))
         if stale := sorted(path for path in had - wanted if path in new and path in on_disk):
-            self.git.run("update-index", "--no-skip-worktree", "-z", "--stdin", given=paths_given(stale))
+            self._update_index("--no-skip-worktree", "-z", "--stdin", given=paths_given(stale))
         if sets or wanted != had:
-            self.git.run("update-index", "-q", "--refresh", accepted=(0, 1))
+            self._update_index("-q", "--refresh", accepted=(0, 1))
+
+    def _update_index(self, *arguments: str, given: bytes = b"", accepted: Sequence[int] = (0,)) -> None:
+        """git itself does not wait for another one that has the index."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.git.run("update-index", *arguments, given=given, accepted=accepted)
+                return
+            except GitFailed as error:
+                if "index.lock" not in error.remedy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)

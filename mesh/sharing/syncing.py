@@ -8,6 +8,7 @@ The sync lock is held all the while, the write lock only while files are written
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..files import failures_reported
 from ..git import history
 from ..git.history import Relation
 from ..git.inspection import Inspection, inspect
-from ..git.remotes import checked_url, default_branch, fetch, push, remember, seen
+from ..git.remotes import SEEN, checked_url, default_branch, fetch, push, seen
 from ..git.repository import Repository
 from ..items import is_memory
 from ..locks import locked
@@ -34,7 +35,7 @@ from .leaves import Leaf, Leaves, Listed, differing, with_sets
 from .report import Report
 from .repository import Shared
 
-ROUNDS = 5
+PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 0)  # after each round, where the remote is held by somebody who pushes
 LOCK_SECONDS = 600.0  # to wait for another sync of the namespace
 ACCEPTABLE = {"rewritten": Relation.REWRITTEN, "unrelated": Relation.UNRELATED, "gone": Relation.GONE}
 
@@ -185,13 +186,21 @@ def _noted(shared: Shared, accept: frozenset[Relation]) -> Report:
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
     report = Report(shared.namespace, remote=shared.url)
-    for _ in range(ROUNDS):
+    for pause_seconds in PAUSES_SECONDS:
         shared.refuse_work_of_others()
         report.take(finish(shared))
         _commit(shared, report)
-        report.commit = shared.head
-        if not shared.url or _exchanged(shared, report, accept):
+        if not shared.url:
+            report.commit = shared.head
             return report
+        try:
+            _exchange(shared, report, accept)
+            return report
+        except RemoteMoved as error:
+            moved = error
+            time.sleep(pause_seconds if error.is_held else 0)
+    if moved.is_held:
+        raise moved
     raise RemoteMoved("others push faster than this can follow", place=shared.place, remedy="Sync again")
 
 
@@ -200,32 +209,38 @@ def _commit(shared: Shared, report: Report) -> None:
     report.take(applied)
 
 
-def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> bool:
-    """Fetch, merge and push. False if somebody moved something meanwhile, and all begins again."""
+def _exchange(shared: Shared, report: Report, accept: frozenset[Relation]) -> None:
+    """Fetch, merge and push. Raises `RemoteMoved` if somebody else pushed meanwhile, and all begins again."""
     fetched = fetch(shared.repository, shared.url, shared.branch)
+    head, *known = shared.commits(shared.branch_ref, SEEN + shared.branch, _shown_as(shared))
+    if fetched and {head, *known} == {fetched}:  # as at the last sync
+        report.commit = head
+        return
     _bring_in(shared, fetched, report, accept)
     head = report.commit = shared.head
     if fetched:
-        remember(shared.repository, shared.branch, fetched)
-        _show_as(shared, fetched)
+        _remember(shared, fetched)
     if head is None or head == fetched:
-        return True
+        return
     outgoing.check(shared, head, fetched)
-    try:
-        push(shared.repository, shared.url, head, shared.branch)
-    except RemoteMoved:
-        return False
+    push(shared.repository, shared.url, head, shared.branch)
     report.pushed = _memories_between(shared, fetched, head)
-    remember(shared.repository, shared.branch, head)
-    _show_as(shared, head)
-    return True
+    _remember(shared, head)
 
 
-def _show_as(shared: Shared, commit: str) -> None:
+def _remember(shared: Shared, commit: str) -> None:
+    """Note what the remote has, and of which all is in ours; also for people who use git here."""
+    refs = SEEN + shared.branch, _shown_as(shared)
+    known = shared.commits(*refs)
+    new = [ref for ref, there in zip(refs, known, strict=True) if there != commit]
+    if new:
+        given = "".join(f"update {ref} {commit}\n" for ref in new).encode()
+        shared.git.run("update-ref", "--stdin", given=given)
+
+
+def _shown_as(shared: Shared) -> str:
     """What people who use git here see as the remote's branch."""
-    name = f"refs/remotes/origin/{shared.branch}"
-    if shared.repository.commit_of(name) != commit:
-        shared.git.run("update-ref", name, commit)
+    return f"refs/remotes/origin/{shared.branch}"
 
 
 def _memories_between(shared: Shared, old: str | None, new: str) -> list[str]:
