@@ -51,6 +51,7 @@ LAYERS = (
     {"index"},
     {
         "refresh",
+        "purging",
         "file_reader",
         "embed",
         "reembed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..codec import MAX_FILE_BYTES
 from ..errors import MayNotLeave
 from ..memory import Problem
+from ..purging.record import Record
 from .folder import judged
 from .leaves import text_of
 from .repository import Shared
@@ -14,10 +15,12 @@ _LIMIT = 16 * MAX_FILE_BYTES  # what is larger is no note; it is looked at up to
 
 def check(shared: Shared, commit: str, known: str | None) -> None:
     """Raise `MayNotLeave` if a blob that the remote does not have, up to `known`, may not go out."""
-    problems = []
+    problems, purged = [], Record.of(shared.git.git_dir).blobs
     with shared.repository.blobs() as blobs:
         for name, path, size in _outgoing(shared, commit, known):
-            if size > _LIMIT:
+            if name in purged:
+                problems.append(Problem(path, 0, "purged", "it was purged", "Take it out: mesh forget --purge-history"))
+            if name in purged or size > _LIMIT:
                 continue
             _, problem = judged(path, blobs.read(name, _LIMIT))
             if problem and _is_leak(problem):
@@ -38,7 +41,7 @@ def _refusal(shared: Shared, problems: list[Problem], known: str | None) -> MayN
 
 def _is_leak(problem: Problem) -> bool:
     """What cannot be read, or has an odd name, harms nobody: whoever receives it leaves it out."""
-    return problem.key == "local_only" or "secret" in problem.cause
+    return problem.key in ("local_only", "purged") or "secret" in problem.cause
 
 
 def _outgoing(shared: Shared, commit: str, known: str | None) -> list[tuple[str, str, int]]:

@@ -18,13 +18,14 @@ from ..files import failures_reported
 from ..git import history
 from ..git.history import Relation
 from ..git.inspection import Inspection, inspect
-from ..git.remotes import checked_url, default_branch, fetch, push, remember, seen
+from ..git.remotes import checked_url, default_branch, push, remember, seen
 from ..git.repository import Repository
 from ..items import is_memory
 from ..locks import locked
 from ..merging import Note
 from ..moves import finish_interrupted
 from ..namespaces import create
+from ..purging import agreeing
 from ..settings import Settings
 from ..vault import Vault
 from . import committing, outgoing
@@ -36,7 +37,7 @@ from .repository import Shared
 
 ROUNDS = 5
 LOCK_SECONDS = 600.0  # to wait for another sync of the namespace
-ACCEPTABLE = {"rewritten": Relation.REWRITTEN, "unrelated": Relation.UNRELATED, "gone": Relation.GONE}
+ACCEPTABLE = {str(one): one for one in (Relation.REWRITTEN, Relation.UNRELATED, Relation.GONE, Relation.PURGED)}
 
 
 def share(settings: Settings, namespace: str, url: str = "", accept: Collection[str] = ()) -> Report:
@@ -160,6 +161,7 @@ def _sync_lock(home: Path, namespace: str) -> Iterator[None]:
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
     report = Report(shared.namespace, remote=shared.url)
+    agreeing.finish_interrupted(shared)
     for _ in range(ROUNDS):
         shared.refuse_work_of_others()
         report.take(finish(shared))
@@ -177,7 +179,8 @@ def _commit(shared: Shared, report: Report) -> None:
 
 def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> bool:
     """Fetch, merge and push. False if somebody moved something meanwhile, and all begins again."""
-    fetched = fetch(shared.repository, shared.url, shared.branch)
+    fetched, lease, purged = agreeing.fetched(shared, accept)
+    report.purged += [(one.target.name, str(one.backup)) for one in purged]
     _bring_in(shared, fetched, report, accept)
     head = report.commit = shared.head
     if fetched:
@@ -187,7 +190,7 @@ def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> b
         return True
     outgoing.check(shared, head, fetched)
     try:
-        push(shared.repository, shared.url, head, shared.branch)
+        push(shared.repository, shared.url, head, shared.branch, lease=lease)
     except RemoteMoved:
         return False
     report.pushed = _memories_between(shared, fetched, head)
