@@ -84,7 +84,8 @@ def forget(
     made first. docs/SYNC.md says what that cannot do.
     """
     if purge_history:
-        return purge(memory_id, push=push, dry_run=dry_run, yes=yes, namespace=namespace, as_json=as_json)
+        purge(memory_id, push=push, dry_run=dry_run, yes=yes, namespace=namespace, as_json=as_json)
+        return
     if push or dry_run:
         option = "--push" if push else "--dry-run"
         raise InvalidInput("it is for --purge-history", place=option, remedy="Add --purge-history, or leave it out")

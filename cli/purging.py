@@ -16,9 +16,7 @@ from .output import Row, counted, note, one_line, print_json
 _SHOWN = 10
 
 
-def purge(
-    names: Sequence[str], *, push: bool, dry_run: bool, yes: bool, namespace: str | None, as_json: bool
-) -> None:
+def purge(names: Sequence[str], *, push: bool, dry_run: bool, yes: bool, namespace: str | None, as_json: bool) -> None:
     """Take one memory out of files, trash, cache and history."""
     if len(names) != 1:
         raise InvalidInput("one memory is purged at a time", place="forget", remedy="Give one id, all of it")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from hashing import hashed
-from test_sharing import Clone, ann, bob, git, joins, remote  # noqa: F401
+from test_sharing import Clone, git, joins
+from test_sharing_kills import EVERY, killed_at
 
+import mesh as library
 from mesh.errors import GitFailed, InvalidInput, MayNotLeave, RemoteRefused, UnknownMemory
 
 pytestmark = pytest.mark.usefixtures("without_model")
@@ -17,16 +20,16 @@ CANARY = "zebra7canary4quagga"
 SECRET = f"The staging phrase is {CANARY}"
 
 
-def traces(home: Path) -> list[str]:
+def traces(home: Path, canary: str = CANARY) -> list[str]:
     """Where the canary is: in raw bytes of any file, and in any object of any repository, but for backups."""
     found = []
     for path in home.rglob("*"):
         if ".backup" in path.relative_to(home).parts:
             continue
-        if CANARY in path.name or (path.is_file() and CANARY.encode() in path.read_bytes()):
+        if canary in path.name or (path.is_file() and canary.encode() in path.read_bytes()):
             found.append(str(path.relative_to(home)))
         if path.name == "HEAD" and (path.parent / "objects").is_dir():
-            found += [f"{path.parent.name}: {one}" for one in objects(path.parent) if CANARY.encode() in one]
+            found += [f"{path.parent.name}: {one}" for one in objects(path.parent) if canary.encode() in one]
     return found
 
 
@@ -39,20 +42,61 @@ def log(clone: Clone, *what: str) -> list[str]:
     return git(clone.folder, "log", "--all", "--date-order", "--format=%an|%ae|%at|%ct|%s", *what).splitlines()
 
 
-@pytest.fixture
-def leaked(ann):  # noqa: F811
-    """ann learned a secret, changed it, moved its file and synced in between; others worked after it."""
-    ann.secret = ann.learn(SECRET, title=f"The phrase {CANARY}")
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """ann learned a secret, changed it, moved its file and synced in between; others worked after it, bob has it."""
+    folder = tmp_path_factory.mktemp("world")
+    git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
+    ann, remote = Clone(folder / "ann"), folder / "remote.git"
+    lamp = ann.learn("The lamp in the hall is lit", title="Lamp")
+    library.share_namespace("notes", str(remote), home=ann.home)
+    secret = ann.learn(SECRET, title=f"The phrase {CANARY}")
     ann.sync()
-    ann.mesh.update(ann.secret, f"{SECRET}, and again {CANARY}")
+    ann.mesh.update(secret, f"{SECRET}, and again {CANARY}")
     ann.sync()
-    file = ann.mesh.file_of(ann.secret)
+    file = ann.mesh.file_of(secret)
     (ann.folder / "deep").mkdir()
     file.rename(ann.folder / "deep" / f"{CANARY}.md")
     ann.learn("The door is green")
     ann.mesh.acting_as("carl").learn("The window is open")
     ann.sync()
-    return ann
+    joins(ann, remote, "bob").mesh.close()
+    ann.mesh.close()
+    return folder, lamp, secret
+
+
+@pytest.fixture
+def copied(world, tmp_path):
+    """The same, to be changed."""
+    return lambda: restored(world[0], tmp_path)
+
+
+def restored(world: Path, place: Path) -> Path:
+    for name in ("ann", "bob", "remote.git"):
+        shutil.rmtree(place / name, ignore_errors=True)
+        shutil.copytree(world / name, place / name, symlinks=True)
+    for name in ("ann", "bob"):
+        config = place / name / "notes/.git/config"
+        config.write_text(config.read_text().replace(str(world), str(place)))
+    return place
+
+
+@pytest.fixture
+def leaked(world, copied):
+    ann = Clone(copied() / "ann")
+    ann.lamp, ann.secret = world[1:]
+    yield ann
+    ann.mesh.close()
+
+
+@pytest.fixture
+def remote(leaked):
+    return leaked.home.with_name("remote.git")
+
+
+@pytest.fixture
+def bob(leaked):
+    return Clone(leaked.home.with_name("bob"))
 
 
 # --- one clone -----------------------------------------------------------------------------------------------------
@@ -82,10 +126,10 @@ def test_all_other_commits_stay_as_they_were(leaked):
     leaked.mesh.purge(leaked.secret)
     after = log(leaked)
     assert after[0].endswith("|purge: a memory")
-    assert set(before) < set(after) and len(after) == len(before) + 3
+    assert set(before) < set(after) and len(after) == len(before) + 4
     assert any(line.endswith("|learn: (purged)") for line in after)
     assert leaked.files() == {path: data for path, data in files.items() if CANARY not in path}
-    git(leaked.folder, "merge-base", "--is-ancestor", git(leaked.folder, "rev-list", "--max-parents=0", "HEAD").strip(), "HEAD")
+    assert log(leaked, "--max-parents=0") == [line for line in before if line.endswith("Share notes")]
 
 
 def test_a_dry_run_says_what_would_go_and_does_nothing(leaked):
@@ -151,11 +195,9 @@ def test_a_memory_that_was_forgotten_long_ago_is_purged(leaked):
     assert traces(leaked.home) == []
 
 
-def test_the_rival_of_a_purged_memory_goes_with_it(ann, bob):  # noqa: F811
+def test_the_rival_of_a_purged_memory_goes_with_it(leaked, bob):
     """It is another version of it."""
-    secret = ann.learn("The phrase is soon to come")
-    ann.sync()
-    bob.sync()
+    ann, secret = leaked, leaked.secret
     ann.mesh.update(secret, SECRET)
     bob.mesh.update(secret, f"Not {SECRET}")
     ann.sync()
@@ -191,7 +233,9 @@ def test_work_that_is_staged_or_not_committed_stays(leaked):
 def test_a_signature_of_what_changed_is_dropped_and_told(leaked):
     """It would be wrong."""
     head = git(leaked.folder, "cat-file", "commit", "HEAD")
-    signed = head.replace("\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n", 1)
+    signed = head.replace(
+        "\n\n", "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----\n\n", 1
+    )
     how = ["git", "-C", str(leaked.folder), "hash-object", "-t", "commit", "-w", "--stdin"]
     name = subprocess.run(how, input=signed, capture_output=True, text=True, check=True).stdout.strip()
     git(leaked.folder, "update-ref", "refs/heads/main", name)
@@ -240,7 +284,7 @@ def test_the_history_of_a_larger_project_is_not_rewritten(home):
 # --- others --------------------------------------------------------------------------------------------------------
 
 
-def test_a_purge_is_pushed_over_what_the_remote_has(leaked, remote):  # noqa: F811
+def test_a_purge_is_pushed_over_what_the_remote_has(leaked, remote):
     """When it is asked for; until then a sync does not fetch it again."""
     assert leaked.mesh.purge(leaked.secret)["remote_has_it"]
     with pytest.raises(RemoteRefused, match="still has what was purged"):
@@ -255,7 +299,7 @@ def test_a_purge_is_pushed_over_what_the_remote_has(leaked, remote):  # noqa: F8
     assert traces(leaked.home) == []
 
 
-def test_another_clone_takes_a_purge_over_and_keeps_its_own_work(leaked, bob, remote):  # noqa: F811
+def test_another_clone_takes_a_purge_over_and_keeps_its_own_work(leaked, bob, remote):
     """What it has not pushed, also; the purged memory is gone from it, and does not come back from it."""
     bob.learn("Bob was here")
     bob.mesh.update(leaked.lamp, tags=["hall"])
@@ -273,7 +317,7 @@ def test_another_clone_takes_a_purge_over_and_keeps_its_own_work(leaked, bob, re
     assert sum(line == "learn: (purged)" for line in main) == 1  # one history, not two
 
 
-def test_what_others_pushed_meanwhile_comes_in_without_it(leaked, bob, remote):  # noqa: F811
+def test_what_others_pushed_meanwhile_comes_in_without_it(leaked, bob, remote):
     """The push is not forced over their work."""
     leaked.mesh.purge(leaked.secret)
     bob.learn("Bob was first")
@@ -285,7 +329,7 @@ def test_what_others_pushed_meanwhile_comes_in_without_it(leaked, bob, remote): 
     assert traces(bob.home) == [] and bob.files() == leaked.files()
 
 
-def test_who_merges_the_old_history_back_with_git_is_noticed(leaked, bob, remote):  # noqa: F811
+def test_who_merges_the_old_history_back_with_git_is_noticed(leaked, bob, remote):
     """Our sync does not take it in, and does not push it."""
     leaked.mesh.purge(leaked.secret, push=True)
     git(bob.folder, "fetch", "--quiet", str(remote), "main")
@@ -309,16 +353,17 @@ def test_what_was_purged_is_not_pushed_by_hand_either(leaked):
         leaked.mesh.sync()
 
 
-def test_a_purge_of_what_was_never_pushed_needs_no_force(ann, bob):  # noqa: F811
+def test_a_purge_of_what_was_never_pushed_needs_no_force(leaked, bob):
     """The remote's history goes on."""
-    secret = ann.learn(SECRET)
+    ann, other = leaked, "quokka5canary6numbat"
+    secret = ann.learn(f"The other phrase is {other}")
     git(ann.folder, "add", ".")
-    git(ann.folder, "commit", "--quiet", "-m", f"learn: {SECRET}")
+    git(ann.folder, "commit", "--quiet", "-m", f"learn: The other phrase is {other}")
     row = ann.mesh.purge(secret)
-    assert not row["remote_has_it"] and traces(ann.home) == []
+    assert row["versions"] == 1 and not row["remote_has_it"] and traces(ann.home, other) == []
     ann.sync()
     bob.sync()
-    assert bob.texts() == ann.texts() and traces(bob.home) == []
+    assert bob.files() == ann.files() and traces(bob.home, other) == []
 
 
 def test_the_command_line_needs_one_whole_id_and_a_yes(leaked, monkeypatch, capsys):
@@ -335,6 +380,29 @@ def test_the_command_line_needs_one_whole_id_and_a_yes(leaked, monkeypatch, caps
     assert "would go: 2 files" in capsys.readouterr().err and traces(leaked.home)
     purge([leaked.secret], **said | {"yes": True})
     told = capsys.readouterr().err
-    assert "--force-with-lease=main:" in told and "rm -rf" in told and CANARY not in told
+    assert "--force-with-lease=main:" in told and "rm -rf" in told
     shutil.rmtree(leaked.home / ".backup")
     assert traces(leaked.home) == []
+
+
+# --- kill -9 -------------------------------------------------------------------------------------------------------
+
+
+def test_a_purge_that_is_killed_at_any_step_is_finished_or_was_not_begun(world, copied):
+    """By the same command, or by a sync; the repository is whole at any time, and nothing else is lost."""
+    step = 3
+    while True:
+        ann = Clone(copied() / "ann")
+        if not killed_at(step, lambda ann=ann: ann.mesh.purge(world[2])):
+            break
+        assert "error" not in git(ann.folder, "fsck", "--full", "--strict")
+        if step % 2:
+            with contextlib.suppress(RemoteRefused):  # it has what was purged: the purge was finished
+                ann.mesh.sync()
+        ann.mesh.purge(world[2])
+        assert traces(ann.home) == [], step
+        assert ann.texts() == {"The lamp in the hall is lit", "The door is green", "The window is open"}, step
+        ann.is_clean()
+        ann.mesh.close()
+        step += 3 * EVERY
+    assert step > 100

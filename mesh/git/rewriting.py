@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -22,7 +22,8 @@ _NUMBERS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}  # of kinds, in a p
 _SIGNED = (b"gpgsig", b"gpgsig-sha256", b"mergetag")
 _SIGNATURES = (b"-----BEGIN PGP ", b"-----BEGIN SSH SIGNATURE-----", b"-----BEGIN SIGNED MESSAGE-----")
 _FOLDER = b"40000"
-Reword = Callable[[bytes, str, bool], bytes]  # a message, its encoding, whether its commit touched what goes
+# A message, its encoding, whether its commit touched what goes, and where that lay then or before.
+Reword = Callable[[bytes, str, bool, Iterable[bytes]], bytes]
 
 
 class Store:
@@ -169,7 +170,8 @@ class Rewriting:
         before = [self._lost[one] for one in parents] or [frozenset()]
         touches = any(one != lost for one in before)
         said = next((value.decode("ascii", "replace") for key, value in fields if key == b"encoding"), "utf-8")
-        new_message = self.reword(message, said, touches)
+        names = {path for some in (lost, *before) for path, _ in some}
+        new_message = self.reword(message, said, touches, names)
         changed = [(key, self._field(key, value)) for key, value in fields]
         self._lost[name] = lost
         self.paths |= {path for path, _ in lost}
@@ -196,7 +198,7 @@ class Rewriting:
         head, _, message = data.partition(b"\n\n")
         fields = dict(_fields(head))
         new = self.new(fields[b"object"].decode(), fields[b"type"].decode())
-        new_message = self.reword(message, "utf-8", False)
+        new_message = self.reword(message, "utf-8", False, ())
         if new is None or (new == fields[b"object"].decode() and new_message == message):
             return name if new else None
         end = min([at for mark in _SIGNATURES if (at := new_message.find(mark)) >= 0], default=len(new_message))

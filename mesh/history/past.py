@@ -11,7 +11,9 @@ from ..git import reading
 from ..git.repository import Repository
 from ..workspace import Workspace
 
-OWN_SETTINGS = ("merge.mesh.driver", "merge.mesh.name")  # what Mesh itself puts into a repository's settings
+# What Mesh itself puts into a repository's settings and git could be made to run something by. `remote.origin.url`,
+# `branch.*` and `mesh.*`, which sharing writes, run nothing.
+OWN_SETTINGS = ("merge.mesh.driver", "merge.mesh.name", "merge.mesh.recursive")
 _WHOLE_DAY = re.compile(r"\d{4}-\d\d-\d\d\Z|today\Z|yesterday\Z", re.IGNORECASE)
 
 

@@ -19,7 +19,7 @@ from ..git.repository import Repository
 from ..settings import Settings
 from ..sharing.repository import Shared
 from ..workspace import Workspace
-from .carrying_out import Purged, finish, purge
+from .carrying_out import Purged, finish, is_under_way, purge
 from .record import Record, told_in
 from .refusing import refuse_what_is_elsewhere, refuse_what_is_not_ours
 from .target import Target
@@ -37,8 +37,9 @@ class Fetched(NamedTuple):
 
 def finish_interrupted(shared: Shared) -> None:
     """Carry out the rest of a purge. The caller holds the sync lock."""
-    with closing(_workspace(shared)) as workspace:
-        finish(workspace)
+    if is_under_way(shared.home, shared.namespace):
+        with closing(_workspace(shared)) as workspace:
+            finish(workspace)
 
 
 def fetched(shared: Shared, accept: Collection[Relation]) -> Fetched:

@@ -168,6 +168,7 @@ def finish(workspace: Workspace, target: Target | None = None) -> list[str]:
     note = _note(home, namespace)
     if note is None:
         return []
+    workspace.close()  # a watcher loses its way where folders change places
     target = target or Target(namespace, note["id"], note["path"], frozenset(note["blobs"]))
     place = home / BACKUPS / str(note["backup"])
     gone = files.remove(Vault(home), target, place)

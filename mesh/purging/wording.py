@@ -24,10 +24,7 @@ class Wording:
         self.contents = set[str]()
         for data in versions:
             self._learn(data)
-        for path in paths:
-            name = PurePosixPath(path)
-            self._long |= {one for one in (path, name.name, name.stem) if len(one) >= _LINE}
-            self._short |= {path, name.name}
+        self._learn_paths(paths)
         self._subjects: dict[str, str] = {}
 
     def _learn(self, data: bytes) -> None:
@@ -43,8 +40,20 @@ class Wording:
         self._long |= {word for line in lines for word in map(_bare, line.split()) if _tells(word)}
         self.contents.add(content.strip())
 
-    def without(self, message: bytes, encoding: str = "utf-8", touched: bool = False) -> bytes:
-        """A message without what it quotes. `touched`: its commit changed the memory, so a short title is one, too."""
+    def _learn_paths(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            name = PurePosixPath(path)
+            self._long |= {one for one in (path, name.name, name.stem) if len(one) >= _LINE}
+            self._short |= {path, name.name}
+
+    def without(
+        self, message: bytes, encoding: str = "utf-8", touched: bool = False, paths: Iterable[bytes] = ()
+    ) -> bytes:
+        """A message without what it quotes. `touched`: its commit changed the memory, so a short title is one, too.
+
+        `paths`: where the memory lay in that commit and those before it.
+        """
+        self._learn_paths(path.decode("utf-8", "replace") for path in paths)
         try:
             text = message.decode(encoding)
         except (UnicodeDecodeError, LookupError):

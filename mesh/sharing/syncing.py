@@ -186,7 +186,7 @@ def _exchanged(shared: Shared, report: Report, accept: frozenset[Relation]) -> b
     if fetched:
         remember(shared.repository, shared.branch, fetched)
         _show_as(shared, fetched)
-    if head is None or head == fetched:
+    if head is None or (head == fetched and not lease):
         return True
     outgoing.check(shared, head, fetched)
     try:
