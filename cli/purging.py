@@ -46,8 +46,10 @@ def _ask(memory_id: str) -> None:
 
 
 def _tell(row: Row, what: str) -> None:
-    commits, names = len(row["commits"]), ", ".join(one_line(one) for one in row["refs"][:_SHOWN])
-    note(f"{what}: {counted(len(row['files']), 'file')} in the folder and the trash")
+    shown = [one_line(ref) for ref in row["refs"] if not ref.startswith("refs/mesh/")]
+    commits, names = len(row["commits"]), ", ".join(shown[:_SHOWN])
+    if row["files"] or not row["pushed"]:
+        note(f"{what}: {counted(len(row['files']), 'file')} in the folder and the trash")
     for path in row["files"][:_SHOWN]:
         note(f"   {one_line(path)}")
     if row["versions"]:
@@ -72,6 +74,8 @@ def _tell_what_stays(row: Row) -> None:
         note(f"the remote still has it: mesh forget {shlex.quote(row['id'])} --purge-history --push --yes -N {place}")
         lease = f"--force-with-lease={branch}:{row['had']}"
         note(f"or with git, in that folder: git push {lease} origin {branch}")
+    if row["pushed"]:
+        note(f"the remote's branch {branch} is the one without it now")
     for ref in row["also_at_remote"]:
         note(f"the remote also has it in {one_line(ref)}: delete or replace that")
     note("what others have cannot be called back: clones, forks, and what the forge keeps of pull requests and caches.")
