@@ -119,11 +119,12 @@ def _taken_over(shared: Shared, commit: str, accept: Collection[Relation]) -> li
     done: list[Purged] = []
     if how is Relation.REWRITTEN:
         if Relation.REWRITTEN not in accept:
-            names = ", ".join(sorted(here)[:5])
+            names = ", ".join(sorted(here)[:5]) + (f" and {len(here) - 5} more" if len(here) > 5 else "")
             raise RemoteRefused(
                 shared.url,
-                [f"its history was rewritten: a memory was purged from it ({names})"],
-                f"To take it out here, too, and keep all else: mesh sync {shared.namespace} --accept rewritten",
+                [f"its history was rewritten: {names} was purged from it"],
+                f"If that is right, take it out here, too, and keep all else: mesh sync {shared.namespace}"
+                " --accept rewritten",
             )
         done = _purged(shared, here)
     elsewhere = {name: blobs for name, blobs in told.items() if name not in here}

@@ -130,7 +130,7 @@ def _begun(home: Path, target: Target) -> Path:
     """A folder for the backup, under a name that says that nothing was changed yet."""
     with failures_reported(str(home / BACKUPS)), Folder.open(home, BACKUPS, create=True) as backups:
         for name in os.listdir(backups.path):
-            if name.startswith(_MAKING) and name.endswith(f"-{target.namespace}"):
+            if name.startswith(_MAKING) and name.removeprefix(_MAKING).partition("-")[2] == target.namespace:
                 files.delete(backups.path / name)
         if not backups.exists(".gitignore"):
             backups.create(".gitignore", b"*\n")

@@ -68,6 +68,6 @@ def told_in(text: str) -> dict[str, set[str]]:
     """The memories that the messages of some commits say were purged, and their blobs."""
     found: dict[str, set[str]] = {}
     for part in re.split(r"(?m)^(?=Mesh-Purged: )", text):
-        if match := _MEMORY.match(part):
+        if (match := _MEMORY.match(part)) and match[1].isprintable():
             found.setdefault(match[1], set()).update(_BLOB.findall(part))
     return found

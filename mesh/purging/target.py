@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from .. import codec
 from ..errors import MalformedMemory, NotFound
+from ..git import reading
 from ..git.repository import Repository
 from ..git.rewriting import Store
-from ..history.changes import log
+from ..history.changes import Change, Version, Versions, of_memory
 from ..history.past import Past
 from ..rivals import rival_of
 from ..sharing.leaves import blob_name
@@ -92,17 +93,25 @@ def _small_blobs(repository: Repository) -> list[str]:
 
 def _followed(target: Target, workspace: Workspace, repository: Repository) -> frozenset[str]:
     """The blobs of a memory followed over its names, also from before it had an id, in every branch."""
-    past, found = Past(workspace), set[str]()
-    for tip in _tips(repository):
-        try:
-            changes = list(log(past, memory=target.name, start=tip))
-        except NotFound:
-            continue
-        for one in (side for change in changes for side in (change.before, change.after) if side):
-            own = one.memory and not one.memory.derived_id
-            if not own or one.id.lower() == target.id.lower():
-                found.add(one.blob)
-    return frozenset(found)
+    past, changes, seen = Past(workspace), list[Change](), list[str]()
+    with Versions(past) as versions:
+        for tip in _tips(repository):
+            for commit, touched in reading.commits(repository, tip, *seen):
+                changes += versions.changes(commit, touched)
+            seen.append(tip)
+    changes.sort(key=lambda one: one.commit.when, reverse=True)
+    try:
+        of_it = of_memory(changes, target.name, past)
+    except NotFound:
+        return frozenset()
+    sides = [side for change in of_it for side in (change.before, change.after) if side]
+    return frozenset(one.blob for one in sides if not _is_another(one, target))
+
+
+def _is_another(version: Version, target: Target) -> bool:
+    """Whether a file that lay under a name of the memory has an id of its own."""
+    own = version.memory and not version.memory.derived_id
+    return bool(own) and version.id.lower() != target.id.lower()
 
 
 def _tips(repository: Repository) -> list[str]:
