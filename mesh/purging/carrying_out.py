@@ -98,7 +98,7 @@ def purge(workspace: Workspace, target: Target, shared: Shared | None, *, announ
                 files.delete(place)
                 raise GitFailed("somebody used git there meanwhile", place=shared.place, remedy="Try again")
         done.backup = _ready(home, place, target)
-    done.files = finish(workspace, target)
+    done.files, _ = finish(workspace, target)
     return done
 
 
@@ -162,12 +162,15 @@ def is_under_way(home: Path, namespace: str) -> bool:
     return home.joinpath(*_NOTES, f"{namespace}.json").exists()
 
 
-def finish(workspace: Workspace, target: Target | None = None) -> list[str]:
-    """Carry out what is noted; the files that went. `target`: what is, if the caller has just noted it."""
+def finish(workspace: Workspace, target: Target | None = None) -> tuple[list[str], Path | None]:
+    """Carry out what is noted, if anything is. `target`: what it is, if the caller has just noted it.
+
+    Gives the files that went, and the backup.
+    """
     home, namespace = workspace.vault.home, workspace.namespace
     note = _note(home, namespace)
     if note is None:
-        return []
+        return [], None
     workspace.close()  # a watcher loses its way where folders change places
     target = target or Target(namespace, note["id"], note["path"], frozenset(note["blobs"]))
     place = home / BACKUPS / str(note["backup"])
@@ -177,7 +180,7 @@ def finish(workspace: Workspace, target: Target | None = None) -> list[str]:
         make_again(workspace)
         with Folder.open(home, *_NOTES) as folder:
             folder.remove(f"{namespace}.json")
-    return gone
+    return gone, place
 
 
 def _note(home: Path, namespace: str) -> dict[str, str] | None:

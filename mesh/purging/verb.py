@@ -34,14 +34,13 @@ def forget_for_good(workspace: Workspace, name: str, *, push: bool = False, dry_
     finish_interrupted(home)
     workspace.vault.require(namespace)
     with _sync_lock(home, namespace), workspace.turn:
-        if not dry_run:
-            finish(workspace)
+        gone, backup = ([], None) if dry_run else finish(workspace)
         shared = opened(home, namespace)
         target = _target(workspace, shared, name)
         if dry_run:
             return _row(_would(workspace, target, shared), shared, dry_run=True)
         there = any(True for _ in _versions(workspace, target, shared))
-        done = purge(workspace, target, shared, announced=True) if there else Purged(target)
+        done = purge(workspace, target, shared, announced=True) if there else Purged(target, files=gone, backup=backup)
         row = _row(done, shared)
     if push and shared and shared.url:
         syncing.sync(workspace.settings, namespace, ("purged",))
