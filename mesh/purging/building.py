@@ -98,7 +98,8 @@ def build(
     _write_logs(old / "logs", place / "logs", found, wording)
     if announced and (head := git.run("rev-parse", "--verify", "--quiet", "HEAD", accepted=(0, 1)).decode().strip()):
         _announce(git, head, branch, target, person)
-    git.run("repack", "-a", "-d", "-q", "--no-write-bitmap-index", seconds=_SECONDS)
+    # -f: what was written whole, as the new trees are, would stay whole.
+    git.run("repack", "-a", "-d", "-f", "-q", "--no-write-bitmap-index", seconds=_SECONDS)
     (place / "objects" / "info" / "alternates").unlink()
     _write_record(old, place, repository, found, target, purge)
     _prove(git, target)
