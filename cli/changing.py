@@ -13,6 +13,7 @@ from .learning import run_editor
 from .looking import Name
 from .options import AllowSecret, Json, Namespace, Yes, confirmed, opened, words_or_stdin
 from .output import about, first_line, note, one_line, print_json
+from .purging import purge
 
 
 def edit(memory_id: Name, namespace: Namespace = None) -> None:
@@ -68,11 +69,26 @@ def update(
 
 def forget(
     memory_id: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, their beginnings, or paths.")],
+    purge_history: Annotated[
+        bool, typer.Option("--purge-history", help="For a pasted secret: take one out of all history, for good.")
+    ] = False,
+    push: Annotated[bool, typer.Option("--push", help="With --purge-history: replace the remote's branch.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --purge-history: only say what would go.")] = False,
     yes: Yes = False,
     namespace: Namespace = None,
     as_json: Json = False,
 ) -> None:
-    """Move memories to the trash. On a terminal it asks first; mesh restore brings them back."""
+    """Move memories to the trash. On a terminal it asks first; mesh restore brings them back.
+
+    With --purge-history one memory goes for real: from the folder, the trash, the cache and every commit. A backup is
+    made first. docs/SYNC.md says what that cannot do.
+    """
+    if purge_history:
+        purge(memory_id, push=push, dry_run=dry_run, yes=yes, namespace=namespace, as_json=as_json)
+        return
+    if push or dry_run:
+        option = "--push" if push else "--dry-run"
+        raise InvalidInput("it is for --purge-history", place=option, remedy="Add --purge-history, or leave it out")
     with opened(namespace) as mesh:
         rows = list({row["path"]: row for row in map(mesh.get, memory_id)}.values())
         if sys.stdin.isatty() and not yes:

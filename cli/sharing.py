@@ -20,7 +20,7 @@ Url = Annotated[
 Accept = Annotated[
     list[str] | None,
     typer.Option(
-        "--accept", metavar="WHAT", help="Merge with a remote that was rewritten, is unrelated or gone; ours stays."
+        "--accept", metavar="WHAT", help="Go on with a remote that was rewritten, is unrelated or gone, or purged here."
     ),
 ]
 
@@ -137,6 +137,8 @@ def print_syncs(rows: list[Row]) -> None:
             continue
         print(f"{styled(row['namespace'], 'bold')}\t{_summary(row)}")
         print_arrivals(row)
+        for one in row["purged"]:
+            note(f"purged, as others did: {one['id']}; what was there before: {one['backup']}. Delete that when sure")
         for what, key in (("not committed", "kept_back"), ("not written", "left_out")):
             for one in row[key]:
                 place = f"{one['path']}:{one['line']}" if one["line"] else one["path"]

@@ -72,7 +72,7 @@ def undone_row(undoing: Undoing) -> Row:
             | {
                 "happens": one.happens,
                 "reason": one.reason,
-                "path": one.step.new_path or one.step.path,
+                "path": one.step.new_path or one.step.path or one.changes[0].latest.path,
                 "was": one.step.path if one.step.new_path and one.step.path != one.step.new_path else None,
                 "changes": [change_row(change) for change in one.changes],
             }

@@ -9,6 +9,7 @@ ends, without a word, where something is mounted: `alive` says so. Whoever goes 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -179,7 +180,8 @@ def ask_for_one_more_watch() -> None:
 
 
 def _end(observer: Any) -> None:
-    observer.stop()
+    with contextlib.suppress(KeyError):  # watchdog's, where two folders changed places
+        observer.stop()
     if observer.is_alive():
         observer.join(timeout=2)
 

@@ -18,17 +18,29 @@ class SharingVerbs:
         """Bring the namespace and its remote together: commit, fetch, merge, write what arrived, push.
 
         Gives `namespace, commit, remote, pushed, new, changed, gone, conflicts` (paths), `kept_back` and `left_out`
-        (`path, line, key, cause, remedy`), `notes` of the merge; and what arrived beside what was here: `contradicts`,
-        `duplicates` (see `sharing.arrivals`), `compared_by`, `not_compared`. `accept`: "rewritten", "unrelated",
-        "gone", for a remote that lost what it had; nothing of ours is lost by it. `patience_seconds`: for another
-        process that syncs it to end. A folder of a project is only committed: `project`, `committed`. Raises
-        `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
+        (`path, line, key, cause, remedy`), `notes` of the merge, `purged` (`id, backup`); and what arrived beside what
+        was here: `contradicts`, `duplicates` (see `sharing.arrivals`), `compared_by`, `not_compared`. `accept`:
+        "rewritten", "unrelated", "gone", for a remote that lost what it had, and nothing of ours is lost by it;
+        "purged": see `purge`. `patience_seconds`: for another process that syncs it to end. A folder of a project is
+        only committed: `project`, `committed`. Raises `RemoteRefused`, `MayNotLeave`, `GitFailed`, `LockTimeout`.
         """
         from .sharing import syncing
 
         report = syncing.sync(self.workspace.settings, self.namespace, accept, patience_seconds=patience_seconds)
         report.compare(self.workspace)
         return report.as_dict()
+
+    def purge(self, memory_id: str, *, push: bool = False, dry_run: bool = False) -> Row:
+        """Take a memory out for real: files, trash, cache, and every commit of the namespace's repository.
+
+        `memory_id`: all of it. A backup is made, which `backup` names. `push`: replace the remote's branch, if it is
+        what it was. Gives `id, files, versions, paths, commits, renamed, refs, signatures, elsewhere` (other files with
+        the same text), `remote, branch, remote_has_it, pushed, also_at_remote`. Raises `GitFailed` where the repository
+        cannot be made anew, such as one with other worktrees.
+        """
+        from .purging.verb import forget_for_good
+
+        return forget_for_good(self.workspace, memory_id, push=push, dry_run=dry_run)
 
     def conflicts(self) -> list[Row]:
         """Memories that two clones changed in two ways.

@@ -278,9 +278,9 @@ class Workspace:
         self.refresh()
         return self.path_of(name, local=local)
 
-    def path_of_id(self, memory_id: str) -> str | None:
-        """The path of a living memory with exactly this id, if there is one that can be read."""
+    def path_of_id(self, memory_id: str, *, rather: str = "") -> str | None:
+        """The path of a living memory with exactly this id, if there is one that can be read; of two `rather`."""
         row = self.cache.manifest.db.execute(
-            "SELECT path FROM files WHERE id = ? COLLATE NOCASE ORDER BY path", (memory_id,)
+            "SELECT path FROM files WHERE id = ? COLLATE NOCASE ORDER BY path <> ?, path", (memory_id, rather)
         ).fetchone()
         return str(row[0]) if row else None

@@ -56,6 +56,7 @@ LAYERS = (
     {"index"},
     {
         "refresh",
+        "purging",
         "file_reader",
         "served",
         "quarantine",

@@ -25,6 +25,7 @@ class Relation(StrEnum):
     REWRITTEN = "rewritten"  # what the remote had when we last looked is not in it any more
     UNRELATED = "unrelated"
     GONE = "gone"  # there was a branch when we last looked
+    PURGED = "purged"  # it has what was purged here
 
 
 _REFUSED = {

@@ -117,10 +117,28 @@ def remember(repository: Repository, branch: str, commit: str) -> None:
     repository.git.run("update-ref", SEEN + checked_branch(branch), commit)
 
 
-def push(repository: Repository, url: str, commit: str, branch: str) -> None:
-    """Give a remote a commit as its branch. Raises `RemoteMoved` if that would drop somebody's, `GitFailed`."""
+def tip_of(repository: Repository, url: str, branch: str) -> str | None:
+    """The commit of a remote's branch, without fetching it; None if there is none. Raises `GitFailed`."""
+    return refs_of(repository, url, f"refs/heads/{checked_branch(branch)}").get(f"refs/heads/{branch}")
+
+
+def refs_of(repository: Repository, url: str, *patterns: str) -> dict[str, str]:
+    """What a remote has, by ref; a tag stands for its commit. Raises `GitFailed`."""
     url = checked_url(url)
+    said = repository.git.transfer("ls-remote", _program(url, "upload-pack"), "--", url, *patterns)
+    found = re.findall(r"^([0-9a-f]{40,64})\t(\S+)$", said, re.MULTILINE)
+    return {name.removesuffix("^{}"): commit for commit, name in found}
+
+
+def push(repository: Repository, url: str, commit: str, branch: str, *, lease: str | None = None) -> None:
+    """Give a remote a commit as its branch. Raises `RemoteMoved` if that would drop somebody's, `GitFailed`.
+
+    `lease`: what the branch must be now; then it is replaced, whatever of it is dropped.
+    """
+    url = checked_url(url)
+    over = [f"--force-with-lease=refs/heads/{branch}:{lease}"] if lease else []
     repository.git.transfer(
         *("push", "--progress", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no"),
+        *over,
         *(_program(url, "receive-pack"), "--", url, f"{commit}:refs/heads/{checked_branch(branch)}"),
     )

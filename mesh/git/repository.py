@@ -220,8 +220,8 @@ class Repository:
         if old and tree == self.git.run("rev-parse", f"{old}^{{tree}}").decode().strip():
             return None
         new = self.commit_tree(tree, [old] if old else [], message, author=author, committer=committer, when=when)
+        self.follow(changes)  # before the branch: killed in between, it is staged, and to be committed again
         self.move(branch, new, old)
-        self.follow(changes)
         return new
 
     def _written(self, files: Mapping[str, bytes | None]) -> list[str]:

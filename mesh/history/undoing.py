@@ -6,7 +6,7 @@ three-way merge takes the agent's part out; where that is not safe, the memory i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -28,13 +28,14 @@ _SYNC_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What becomes of one memory. `paths`: in the home, as it is and as it will be, None where there is no file."""
+    """What becomes of one memory. `step`: in the folder. `commit`: in the history, without what is in no commit yet."""
 
     id: str
     happens: str
     step: Step
     changes: tuple[Change, ...]
     reason: str = ""
+    commit: Step | None = None
 
 
 @dataclass(slots=True)
@@ -66,8 +67,11 @@ def undo(workspace: Workspace, agent: str, since: datetime, by: str, *, dry_run:
         found.memories = _written(workspace, found.memories)
         files: dict[str, bytes | None] = {}
         for one in found.memories:
-            if one.happens != LEFT:
-                files |= {past.in_repository(path): data for path, data in one.step.files.items()}
+            if one.happens != LEFT and one.commit and one.commit.changes:
+                files |= {past.in_repository(path): data for path, data in one.commit.files.items() if data is None}
+        for one in found.memories:  # what comes may lie where another went
+            if one.happens != LEFT and one.commit and one.commit.changes:
+                files |= {past.in_repository(path): data for path, data in one.commit.files.items() if data is not None}
         if files:
             who = reading.person(past.repository, by)
             message = _message(agent, since, found.memories)
@@ -100,11 +104,13 @@ def _planned(workspace: Workspace, past: Past, agent: str, since: datetime) -> U
     with workspace.turn:
         workspace.refresh()
         found = Undoing(uncommitted=_uncommitted(workspace, agent), local=_local(workspace, agent))
+        staged = _staged(past)
         with Versions(past) as versions:
             for changes in _by_memory(list(log(past))):
                 mine = [one for one in changes if one.commit.when >= since and one.is_by(agent)]
                 if mine:
-                    plan = _One(workspace, past, versions, changes[: changes.index(mine[-1]) + 1], mine).plan()
+                    since_then = changes[: changes.index(mine[-1]) + 1]
+                    plan = _One(workspace, past, versions, since_then, mine, staged).plan()
                     if plan.happens != NOTHING:
                         found.memories.append(plan)
     return found
@@ -122,6 +128,13 @@ def _by_memory(changes: Sequence[Change]) -> list[list[Change]]:
     return list({id(group): group for group in found.values()}.values())
 
 
+def _staged(past: Past) -> dict[str, str]:
+    """The blob of each path in git's index."""
+    lines = past.repository.git.run("ls-files", "--stage", "-z").split(b"\0")[:-1]
+    found = (line.decode("utf-8", "surrogateescape").partition("\t") for line in lines)
+    return {path: about.split()[1] for about, _, path in found}
+
+
 def _uncommitted(workspace: Workspace, agent: str) -> tuple[str, ...]:
     new = (one.after for one in diff(workspace) if one.happened == LEARNED and one.after)
     return tuple(one.id for one in new if one.memory and one.memory.agent.casefold() == agent.casefold())
@@ -136,73 +149,82 @@ class _One:
     """One memory: `since` all that happened to it since the agent's first change, `mine` the agent's part of that."""
 
     def __init__(
-        self, workspace: Workspace, past: Past, versions: Versions, since: Sequence[Change], mine: Sequence[Change]
+        self,
+        workspace: Workspace,
+        past: Past,
+        versions: Versions,
+        since: Sequence[Change],
+        mine: Sequence[Change],
+        staged: Mapping[str, str],
     ) -> None:
         self._workspace, self._past, self._versions = workspace, past, versions
-        self._since, self._mine = since, mine
+        self._since, self._mine, self._staged = since, mine, staged
         self._now_path, self._now = self._current()
 
     def plan(self) -> Undone:
-        then = self._mine[-1].before
         if self._now_path and self._now_path != self._past.in_home(self._past.in_repository(self._now_path)):
             return self._left("it is local_only now")
-        if self._is_as_it_was():
-            return self._undone(NOTHING, self._now)
-        if self._is_alone():
-            happens = RESTORED if then and self._now is not None else RETURNED if then else REMOVED
-            return self._undone(happens, self._versions.data(then.blob) if then else None)
-        return self._merged()
+        latest = self._since[0].after
+        had = self._data(latest)
+        (new, reason), (committed, other_reason) = self._without(self._now), self._without(had)
+        if reason or other_reason:
+            return self._left(reason or other_reason)
+        if latest and self._staged.get(latest.path, latest.blob) not in {latest.blob, _name_of(committed, latest.blob)}:
+            return self._left("you have staged another version of it")
+        step = Step(self._now_path, self._now, self._path_after(self._now_path, new), new)
+        old_path = self._past.in_home(latest.path) if latest else None
+        commit = Step(old_path, had, self._path_after(old_path, committed), committed)
+        changed = step if step.changes else commit
+        return replace(self._undone(self._happens(changed), step), commit=commit)
 
-    def _is_as_it_was(self) -> bool:
-        then = self._mine[-1].before
-        same_place = self._now is None or (then and self._past.in_home(then.path) == self._now_path)
-        return self._data(then) == self._now and bool(same_place)
+    def _without(self, data: bytes | None) -> tuple[bytes | None, str]:
+        """A file, as it is now or as it was committed last, without what the agent did to it; or why that is not safe.
 
-    def _is_alone(self) -> bool:
-        """Whether nobody else touched it, in a commit or since."""
-        follows = all(
-            _blob(new.before) == _blob(old.after) for new, old in zip(self._since, self._since[1:], strict=False)
-        )
-        now = None if self._now is None else blob_id(self._now, len(self._past.head))
-        return len(self._since) == len(self._mine) and follows and _blob(self._since[0].after) == now
-
-    def _merged(self) -> Undone:
-        """The agent's changes taken out one after the other, the latest first."""
-        data = self._now
+        The agent's changes are taken out one after the other, the latest first.
+        """
+        if data == self._data(self._mine[-1].before):
+            return data, ""
         for change in self._mine:
             new, old = self._data(change.after), self._data(change.before)
             if data == new:
                 data = old
             elif data is None:
-                return self._left("it was forgotten since")
+                return None, "it was forgotten since"
             elif new is None:
-                return self._left("it was brought back since")
+                return None, "it was brought back since"
             elif old is None:
-                return self._left("others changed it since it was learned")
+                return None, "others changed it since it was learned"
             else:
                 result = merge(new, data, old)
                 if result.rival is not None or result.broken or result.data is None:
-                    return self._left("others changed the same lines since")
+                    return None, "others changed the same lines since"
                 data = result.data
-        if data == self._now and self._path_after() == self._now_path:
-            return self._undone(NOTHING, data)
-        then = self._mine[-1].before
-        whole = then is not None and data == self._versions.data(then.blob)
-        return self._undone(REMOVED if data is None else RESTORED if whole else MERGED, data)
+        return data, ""
 
-    def _path_after(self) -> str:
-        """Where it will lie: where it did, unless others moved it meanwhile."""
+    def _happens(self, step: Step) -> str:
+        if not step.changes:
+            return NOTHING
+        if step.new_data is None:
+            return REMOVED
+        if step.data is None:
+            return RETURNED
+        return RESTORED if step.new_data == self._data(self._mine[-1].before) else MERGED
+
+    def _path_after(self, path: str | None, data: bytes | None) -> str | None:
+        """Where it will lie that is at `path` now: where it did, unless others moved it meanwhile."""
+        if data is None:
+            return None
         then, last = self._mine[-1].before, self._mine[0].after
-        if then and (self._now_path is None or (last and self._past.in_home(last.path) == self._now_path)):
+        if then and (path is None or (last and self._past.in_home(last.path) == path)):
             return self._past.in_home(then.path)
-        return self._now_path or self._past.in_home(self._mine[0].latest.path)
+        return path or self._past.in_home(self._mine[0].latest.path)
 
-    def _undone(self, happens: str, data: bytes | None) -> Undone:
-        step = Step(self._now_path, self._now, self._path_after() if data is not None else None, data)
+    def _undone(self, happens: str, step: Step) -> Undone:
         return Undone(self._mine[0].id, happens, step, tuple(self._mine))
 
     def _left(self, reason: str) -> Undone:
-        return replace(self._undone(LEFT, self._now), reason=reason)
+        step = Step(self._now_path, self._now, self._now_path, self._now)
+        return replace(self._undone(LEFT, step), reason=reason)
 
     def _data(self, version: object) -> bytes | None:
         blob = _blob(version)
@@ -212,11 +234,17 @@ class _One:
         """The memory's file as it is now."""
         latest = self._since[0].latest
         by_id = latest.memory and not latest.memory.derived_id
-        path = self._workspace.path_of_id(latest.id) if by_id else self._past.in_home(latest.path)
+        committed = self._past.in_home(latest.path)
+        path = self._workspace.path_of_id(latest.id, rather=committed) if by_id else committed
         try:
             return (path, self._workspace.vault.bytes_of(path)) if path else (None, None)
         except FileNotFoundError:
             return None, None
+
+
+def _name_of(data: bytes | None, like: str) -> str:
+    """The blob of these bytes, which a killed undo may have staged."""
+    return "" if data is None else blob_id(data, len(like))
 
 
 def _blob(version: object) -> str | None:

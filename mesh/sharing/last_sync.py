@@ -53,6 +53,11 @@ def read(home: Path, namespace: str) -> LastSync | None:
         return None
 
 
+def forget(home: Path, namespace: str) -> None:
+    """What was noted may have named a file."""
+    home.joinpath(*_FOLDER, f"{namespace}.json").unlink(missing_ok=True)
+
+
 def _write(home: Path, namespace: str, last: LastSync) -> None:
     """As far as the home lets: a sync does not fail because nobody can be told of it."""
     data = json.dumps(asdict(last)).encode()

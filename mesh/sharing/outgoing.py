@@ -13,6 +13,7 @@ from ..errors import GitFailed, MayNotLeave
 from ..git.objects import Blobs
 from ..git.running import Git
 from ..memory import Problem
+from ..purging.record import Record
 from . import leaks
 from .leaves import text_of
 from .repository import Shared
@@ -68,9 +69,12 @@ def _came_with(git: Git, blob: str, tips: Sequence[str], known: Sequence[str]) -
 
 def leaking(git: Git, objects: Sequence[Sent]) -> Iterator[tuple[Sent, Problem]]:
     """What of these may not leave, and why."""
-    allowed = leaks.allowed_here(git)
+    allowed, purged = leaks.allowed_here(git), Record.of(git.git_dir).blobs
     with Blobs(git) as blobs:
         for one in objects:
+            if one.name in purged:
+                yield one, Problem(one.path, 0, "purged", "it was purged", "Take it out: mesh forget --purge-history")
+                continue
             yield from [(one, why) for why in _leaks_of(one, blobs, allowed)]
 
 

@@ -35,6 +35,7 @@ class Report:
     conflicts: list[str] = field(default_factory=list)
     kept_back: list[Problem] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
+    purged: list[tuple[str, str]] = field(default_factory=list)  # ids, and where what they were is kept
     notes: list[Note] = field(default_factory=list)
     compared: Compared = field(default_factory=Compared)
 
@@ -70,4 +71,5 @@ class Report:
         }
         row |= asdict(self.compared)
         row |= {"conflicts": self.conflicts, "notes": [note._asdict() for note in self.notes]}
+        row["purged"] = [{"id": name, "backup": place} for name, place in self.purged]
         return row | {name: [asdict(one) for one in getattr(self, name)] for name in ("kept_back", "left_out")}

@@ -21,7 +21,7 @@ from ..scan import Snapshot, Stamp
 from ..version import __version__
 from .repository import Shared
 
-_NAME = "sync.stamps"
+NAME = "sync.stamps"  # in the namespace's cache
 
 
 class Stamps:
@@ -29,7 +29,7 @@ class Stamps:
 
     def __init__(self, shared: Shared) -> None:
         self._shared, self._now_ns = shared, time.time_ns()
-        self._path = shared.home / ".cache" / shared.namespace / _NAME
+        self._path = shared.home / ".cache" / shared.namespace / NAME
         self._had: dict[str, Any] | None = None
         self._has: dict[str, tuple[Stamp, str]] = {}
         self._index, self._others = self._index_stamp(), dict[str, Stamp | None]()

@@ -19,13 +19,14 @@ from ..files import failures_reported
 from ..git import history
 from ..git.history import Relation
 from ..git.inspection import Inspection, inspect
-from ..git.remotes import SEEN, checked_url, default_branch, fetch, push, seen
+from ..git.remotes import SEEN, checked_url, default_branch, push, seen
 from ..git.repository import Repository
 from ..items import is_memory
 from ..locks import locked
 from ..merging import Note
 from ..moves import finish_interrupted
 from ..namespaces import create
+from ..purging import agreeing
 from ..settings import Settings
 from ..vault import Vault
 from . import committing, hooks, last_sync, outgoing, project
@@ -37,7 +38,7 @@ from .repository import Shared
 
 PAUSES_SECONDS = (0.2, 0.4, 0.8, 1.6, 0)  # after each round, where the remote is held by somebody who pushes
 LOCK_SECONDS = 600.0  # to wait for another sync of the namespace
-ACCEPTABLE = {"rewritten": Relation.REWRITTEN, "unrelated": Relation.UNRELATED, "gone": Relation.GONE}
+ACCEPTABLE = {str(one): one for one in (Relation.REWRITTEN, Relation.UNRELATED, Relation.GONE, Relation.PURGED)}
 
 
 def share(
@@ -186,6 +187,7 @@ def _noted(shared: Shared, accept: frozenset[Relation]) -> Report:
 
 def _synced(shared: Shared, accept: frozenset[Relation]) -> Report:
     report = Report(shared.namespace, remote=shared.url)
+    agreeing.finish_interrupted(shared)
     for pause_seconds in PAUSES_SECONDS:
         shared.refuse_work_of_others()
         report.take(finish(shared))
@@ -211,19 +213,20 @@ def _commit(shared: Shared, report: Report) -> None:
 
 def _exchange(shared: Shared, report: Report, accept: frozenset[Relation]) -> None:
     """Fetch, merge and push. Raises `RemoteMoved` if somebody else pushed meanwhile, and all begins again."""
-    fetched = fetch(shared.repository, shared.url, shared.branch)
+    fetched, lease, purged = agreeing.fetched(shared, accept)
+    report.purged += [(one.target.name, str(one.backup)) for one in purged]
     head, *known = shared.commits(shared.branch_ref, SEEN + shared.branch, _shown_as(shared))
-    if fetched and {head, *known} == {fetched}:  # as at the last sync
+    if fetched and not lease and {head, *known} == {fetched}:  # as at the last sync
         report.commit = head
         return
     _bring_in(shared, fetched, report, accept)
     head = report.commit = shared.head
     if fetched:
         _remember(shared, fetched)
-    if head is None or head == fetched:
+    if head is None or (head == fetched and not lease):
         return
     outgoing.check(shared, head, fetched)
-    push(shared.repository, shared.url, head, shared.branch)
+    push(shared.repository, shared.url, head, shared.branch, lease=lease)
     report.pushed = _memories_between(shared, fetched, head)
     _remember(shared, head)
 
