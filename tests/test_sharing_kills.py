@@ -8,7 +8,7 @@ import signal
 import sys
 
 import pytest
-from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
+from clones import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
 
 import mesh as library
 from mesh.errors import RemoteRefused
@@ -39,7 +39,7 @@ def killed_at(step: int, act) -> bool:
 
 
 @pytest.fixture
-def world(ann, bob, tmp_path):  # noqa: F811
+def world(ann, bob, tmp_path):
     """Both have learned, changed and forgotten, one memory in two ways; ann has pushed hers."""
     door, window = ann.learn("The door is green"), ann.learn("The window is open")
     settle(ann, bob)
@@ -90,7 +90,7 @@ def test_a_sync_that_is_killed_at_any_step_is_finished_by_the_next(world, tmp_pa
 
 
 @pytest.mark.parametrize("verb", ["clone", "share"])
-def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path, verb):  # noqa: F811
+def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path, verb):
     """With the same command, at any step."""
     step = 3
     while True:
@@ -137,7 +137,7 @@ def test_an_edit_after_a_kill_is_merged_with_what_had_half_arrived(world, tmp_pa
     assert step > 50
 
 
-def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, bob, monkeypatch):  # noqa: F811
+def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, bob, monkeypatch):
     """The edit is made after the commit, and before the file is written: it is merged in the same sync or the next."""
     from mesh.sharing import syncing
 
@@ -158,7 +158,7 @@ def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, b
     assert len(ann.mesh.conflicts()) == 1
 
 
-def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):  # noqa: F811
+def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):
     """After a merge with what came before it."""
     from mesh.sharing import syncing
 
@@ -177,7 +177,7 @@ def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):  # noq
     assert {"Bob was first", "Ann was second"} < ann.texts()
 
 
-def test_a_refused_remote_changes_nothing(ann, bob, remote):  # noqa: F811
+def test_a_refused_remote_changes_nothing(ann, bob, remote):
     """No file, no commit of ours."""
     git(bob.folder, "rm", "--quiet", "-r", ".")
     git(bob.folder, "commit", "--quiet", "-m", "Clean up")
