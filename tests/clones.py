@@ -6,7 +6,9 @@ Fixtures: `remote`, `ann` who shared it, `bob` who cloned it. A test module that
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ import mesh as library
 from mesh import Mesh
 
 TOKEN = "ghp_" + "".join("A1b2C3d4E5f6G7h8I9j0"[n % 20] for n in (3, 7, 1, 12, 9, 4, 0, 17, 2, 8, 11, 6) * 3)
+
+CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -89,3 +93,23 @@ def settle(*clones: Clone) -> None:
 def everything_in(remote: Path) -> str:
     names = [line.split()[0] for line in git(remote, "rev-list", "--objects", "--all").splitlines()]
     return "".join(git(remote, "cat-file", "-p", name) + name for name in names)
+
+
+def killed_at(step: int, act) -> bool:
+    """Kill a child that acts before its `step`th call of git or change of a file. False if it was done before that."""
+    if not (child := os.fork()):
+        left = [step]
+
+        def hook(event, arguments):
+            writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR))
+            if event in CALLS and writes:
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

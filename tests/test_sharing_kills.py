@@ -4,38 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import sys
 
 import pytest
-from clones import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
+from clones import Clone, ann, bob, git, joins, killed_at, remote, settle  # noqa: F401
 
 import mesh as library
 from mesh.errors import RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
 EVERY = int(os.environ.get("MESH_SYNC_KILLS", "37"))  # 1: at every step, some minutes
-CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
-
-
-def killed_at(step: int, act) -> bool:
-    """Kill a child that acts before its `step`th call of git or change of a file. False if it was done before that."""
-    if not (child := os.fork()):
-        left = [step]
-
-        def hook(event, arguments):
-            writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR))
-            if event in CALLS and writes:
-                left[0] -= 1
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        try:
-            act()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.fixture
