@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..errors import GitFailed
+from .. import codec
+from ..errors import GitFailed, MalformedMemory
 from ..git import reading
 from ..locks import locked
 from ..memory import iso
@@ -146,6 +147,8 @@ class _One:
         then = self._mine[-1].before
         if self._now_path and self._now_path != self._past.in_home(self._past.in_repository(self._now_path)):
             return self._left("it is local_only now")
+        if self._now is not None and _says_local(self._now, self._now_path or ""):
+            return self._left("it says local_only now")
         if self._is_as_it_was():
             return self._undone(NOTHING, self._now)
         if self._is_alone():
@@ -217,6 +220,14 @@ class _One:
             return (path, self._workspace.vault.bytes_of(path)) if path else (None, None)
         except FileNotFoundError:
             return None, None
+
+
+def _says_local(data: bytes, path: str) -> bool:
+    """Whether a file in the shared folder must stay here; one that cannot be read does if it speaks of it."""
+    try:
+        return codec.read(data, path).local_only
+    except MalformedMemory:
+        return b"local_only" in data
 
 
 def _blob(version: object) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from .. import codec, secrets
@@ -94,7 +94,7 @@ def _look(shared: Shared, path: str, head: Leaves, on_disk: Leaves, index: Index
     if problem is None and _is_staged(path, leaf, head, index):
         problem = _staged(path)
     if problem:
-        found.back.append(problem)
+        found.back.append(_known_to_others(problem) if problem.key == "local_only" and path in head else problem)
         return
     found.going.append(Edit(path, leaf, data, memory, was is None))
 
@@ -129,6 +129,14 @@ def _secrets(path: str, data: bytes) -> Iterator[Problem]:
             f"it looks like a secret ({one.kind}: {one.excerpt})",
             f"Leave it out; or, if it is none, say so in its front matter: {secrets.ALLOW_KEY}: [{one.fingerprint}]",
         )
+
+
+def _known_to_others(problem: Problem) -> Problem:
+    """What is local_only now, and was committed before: what it was then does not become so by that."""
+    cause = "it is local_only now, but git's history has what it was before, and others may have that"
+    return replace(
+        problem, cause=cause, remedy="Take it out of their folders, too: mesh doctor --fix local, and sync again"
+    )
 
 
 def _is_staged(path: str, now: Leaf | None, head: Mapping[str, Leaf], index: Index) -> bool:
