@@ -12,17 +12,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 from clones import Clone, git, killed_at
+from shared_files import Plain, files, in_commit, readable, stored, words
 
 import mesh as library
 from mesh import Mesh
 from mesh.errors import MeshError, RemoteMoved
-from mesh.git.inspection import inspect
-from mesh.git.repository import Repository
 
 SYSCALLS = "openat,write,fsync,rename,renameat,link,unlink,mkdir,execve,close"
 _SYNC = "import sys; from mesh import Mesh; Mesh('notes', 'ann', sys.argv[1]).sync()"
@@ -34,6 +32,14 @@ class History:
     `acknowledged`: words that ever stood in a file after an edit. `on_purpose`: those that somebody took out.
     `kept_by_mesh`: of these, what a verb of Mesh took out or replaced, so it can be had back.
     """
+
+    @property
+    def weights(self) -> dict[str, int]:
+        return STEPS
+
+    @property
+    def by_hand(self) -> set[str]:
+        return BY_HAND
 
     def __init__(self, folder: Path, seed: int, clones: int = 2, strace: bool = False) -> None:
         self.random, self.folder, self.strace = random.Random(seed), folder, strace
@@ -53,17 +59,21 @@ class History:
             self.clones.append(Clone(folder / name))
         git(folder, "clone", "--quiet", str(self.remote), "plain")
 
+    def close(self) -> None:
+        for clone in self.clones:
+            clone.mesh.close()
+
     # --- a history ---------------------------------------------------------------------------------------------------
 
     def go(self, steps: int) -> None:
         for _ in range(steps):
-            name = self.random.choices(list(STEPS), list(STEPS.values()))[0]
+            name = self.random.choices(list(self.weights), list(self.weights.values()))[0]
             clone = self.random.choice(self.clones)
             self.steps.append(f"{clone.home.name} {name}")
             before = files(clone)
             getattr(self, name)(clone)
             if name not in SYNCS:
-                self.note(before, files(clone), by_hand=name in BY_HAND)
+                self.note(before, files(clone), by_hand=name in self.by_hand)
 
     def note(self, before: dict[str, bytes], after: dict[str, bytes], *, by_hand: bool) -> None:
         self.acknowledged |= set(words(after))
@@ -153,7 +163,8 @@ class History:
         one = Plain(self.plain)
         before = files(one)
         self.random.choice([self.edit, self.write, self.rename, self.delete])(one)
-        self.note(before, files(one), by_hand=True)
+        after = files(one)
+        self.on_purpose |= set(words(before) - words(after))
         self.commit(one)
         with suppress(AssertionError):
             git(self.plain, "fetch", "--quiet")
@@ -165,6 +176,7 @@ class History:
                     return
                 self.commit(one)  # whatever git left there
             git(self.plain, "push", "--quiet", "origin", "HEAD:main")
+            self.acknowledged |= set(words(after))  # before that nobody else has it
 
     # --- syncs -------------------------------------------------------------------------------------------------------
 
@@ -242,13 +254,6 @@ class History:
         assert not [word for word in self.kept_by_mesh if word not in everything]
 
 
-class Plain:
-    """A folder like a clone's."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-
 STEPS = {
     "learn": 6, "update": 6, "retag": 3, "forget": 3, "restore": 2, "resolve": 2,
     "edit": 4, "write": 2, "rename": 3, "delete": 2, "commit": 2, "forge": 3,
@@ -272,47 +277,6 @@ def _child(mesh: Mesh) -> int:
         os._exit(code)
 
 
-def files(clone: Clone | Plain) -> dict[str, bytes]:
-    found = {path.relative_to(clone.folder): path for path in clone.folder.rglob("*.md")}
-    return {str(name): path.read_bytes() for name, path in found.items() if name.parts[0] != ".git"}
-
-
-def words(files: dict[str, bytes]) -> Counter[str]:
-    """The words of all files, and of their names, each as often as it stands there."""
-    text = " ".join(f"{name} {data.decode('utf-8', 'replace')}" for name, data in files.items())
-    plain = "".join(c if c.isalnum() else " " for c in text)
-    return Counter(word for word in plain.split() if word[0] == "w" and word[-1] == "x" and word[1:-1].isdigit())
-
-
-def in_commit(remote: Path) -> dict[str, bytes]:
-    names = git(remote, "ls-tree", "-r", "-z", "--name-only", "main").split("\0")[:-1]
-    return {name: git(remote, "show", f"main:{name}").encode() for name in names}
-
-
-def readable(clone: Clone) -> set[str]:
-    """The paths of the last commit that may be in folders."""
-    repository = Repository.open(clone.folder)
-    with repository.blobs() as blobs:
-        return set(inspect(repository.entries("HEAD"), blobs).accepted)
-
-
-def stored(folder: Path) -> str:
-    """All that a home or a repository has: its files, its trash, and every object of its repository."""
-    parts = []
-    repositories = [folder / "HEAD"] if (folder / "HEAD").exists() else list(folder.glob("**/.git/HEAD"))
-    for head in repositories:
-        said = subprocess.run(
-            ["git", f"--git-dir={head.parent}", "cat-file", "--batch-all-objects", "--batch"],
-            capture_output=True,
-            check=True,
-        )
-        parts.append(said.stdout)
-    for path in folder.rglob("*"):
-        if path.is_file() and ".git" not in path.parts and ".cache" not in path.parts and path.suffix != ".git":
-            parts.append(path.name.encode() + path.read_bytes())
-    return b" ".join(parts).decode("utf-8", "replace")
-
-
 def run(folder: Path, seed: int, *, clones: int, steps: int, strace: bool = False) -> None:
     """One history, judged. Its steps are told if it breaks a law."""
     history = History(folder, seed, clones, strace and shutil.which("strace") is not None)
@@ -323,5 +287,4 @@ def run(folder: Path, seed: int, *, clones: int, steps: int, strace: bool = Fals
     except Exception as error:
         raise AssertionError(f"seed {seed}: {error}\n" + "\n".join(history.steps)) from error
     finally:
-        for clone in history.clones:
-            clone.mesh.close()
+        history.close()
