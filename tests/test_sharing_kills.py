@@ -9,7 +9,7 @@ import pytest
 from clones import Clone, ann, bob, git, joins, killed_at, remote, settle  # noqa: F401
 
 import mesh as library
-from mesh.errors import RemoteRefused
+from mesh.errors import GitFailed, RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
 EVERY = int(os.environ.get("MESH_SYNC_KILLS", "37"))  # 1: at every step, some minutes
@@ -152,6 +152,24 @@ def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):
     ann.sync()
     settle(bob, ann)
     assert {"Bob was first", "Ann was second"} < ann.texts()
+
+
+def test_a_lock_that_a_killed_git_left_does_not_stop_syncs_for_ever(ann):
+    """One on a ref that only syncs write is removed when it is old; of any other it is told what to do."""
+    ann.learn("The door is green")
+    lock = ann.folder / ".git/refs/mesh/applying.lock"
+    lock.touch()
+    with pytest.raises(GitFailed, match=r"\.lock.*if none is, remove the \.lock file"):
+        ann.mesh.sync()
+    os.utime(lock, (0, 0))
+    assert len(ann.sync()["pushed"]) == 1
+    ann.learn("The window is open")
+    lock = ann.folder / ".git/refs/heads/main.lock"
+    lock.touch()
+    with pytest.raises(GitFailed, match=r"\.lock.*if none is, remove the \.lock file"):
+        ann.mesh.sync()
+    lock.unlink()
+    assert len(ann.sync()["pushed"]) == 1
 
 
 def test_a_refused_remote_changes_nothing(ann, bob, remote):

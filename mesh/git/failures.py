@@ -16,7 +16,8 @@ class TooMuchSaid(GitFailed):
 _REMEDIES = (
     ("could not read Username|Authentication failed|Permission denied|terminal prompts disabled|host key verification"
      "|HTTP (?:401|403)", "Try it once with git itself, which asks for a password or a key, then again"),
-    (r"\.lock'?: File exists|Another git process", "Another git is at work there: wait, or end it, and try again"),
+    (r"\.lock'?: File exists|Another git process",
+     "Another git is at work there: wait, and try again; if none is, remove the .lock file"),
     ("not found|does not appear to be a git repository|does not exist", "Check the address of the remote"),
     ("resolve host|unable to access|Connection|timed out|network", "Check the network, and try again"),
     ("fsck|bad object|corrupt", "Ask whoever keeps the remote; nothing of it came in"),

@@ -20,6 +20,7 @@ NOTE = "refs/mesh/applying"
 HELD = "refs/mesh/held"  # its tree is what is on disk, its parent the commit that this belongs to
 PATIENCE_SECONDS = 5.0  # for a git command of somebody else, or of a sync that was killed
 _LEFTOVER_SECONDS = 3600.0
+_LOCK_SECONDS = 60.0  # a git whose sync was killed may still hold it, but for a moment only
 _EXCLUDED = "# What Mesh writes for a moment.\n.mesh-*.tmp\n"
 
 
@@ -124,10 +125,12 @@ class Shared:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what a killed sync left behind."""
-        for path in self.git.git_dir.glob("mesh-index-*"):
+        """Remove what a killed sync, or a git of it, left behind. Nobody but a sync locks `refs/mesh`."""
+        left = [(path, _LEFTOVER_SECONDS) for path in self.git.git_dir.glob("mesh-index-*")]
+        left += [(path, _LOCK_SECONDS) for path in self.git.git_dir.glob("refs/mesh/**/*.lock")]
+        for path, seconds in left:
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _LEFTOVER_SECONDS:
+                if time.time() - path.stat().st_mtime > seconds:
                     path.unlink()
 
     @property
