@@ -30,7 +30,7 @@ class History:
     """Some clones, and a plain clone of somebody who has no Mesh.
 
     `acknowledged`: words that ever stood in a file after an edit. `on_purpose`: those that somebody took out.
-    `kept_by_mesh`: of these, what a verb of Mesh took out or replaced, so it can be had back.
+    `kept_by_mesh`: of these, what was taken out by a verb of Mesh the last time, so it can be had back.
     """
 
     @property
@@ -79,7 +79,9 @@ class History:
         self.acknowledged |= set(words(after))
         gone = set(words(before) - words(after))
         self.on_purpose |= gone
-        if not by_hand:
+        if by_hand:
+            self.kept_by_mesh -= gone
+        else:
             self.kept_by_mesh |= gone
 
     def word(self) -> str:
@@ -251,7 +253,8 @@ class History:
         lost = self.acknowledged - self.on_purpose - set(words(tree))
         assert not lost, lost
         everything = "".join(stored(one) for one in (self.remote, *(clone.home for clone in self.clones)))
-        assert not [word for word in self.kept_by_mesh if word not in everything]
+        destroyed = {word for word in self.kept_by_mesh if word not in everything}
+        assert not destroyed, destroyed
 
 
 STEPS = {
