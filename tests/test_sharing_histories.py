@@ -12,7 +12,7 @@ import pytest
 from shared_histories import run
 
 pytestmark = pytest.mark.usefixtures("without_model")
-HISTORIES, STEPS = map(int, os.environ.get("MESH_SHARED_HISTORIES", "4x20").split("x"))
+HISTORIES, STEPS = map(int, os.environ.get("MESH_SHARED_HISTORIES", "3x16").split("x"))
 FIRST = int(os.environ.get("MESH_FIRST_SEED", "1"))
 
 

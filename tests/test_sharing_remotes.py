@@ -16,7 +16,7 @@ from mesh.errors import GitFailed, RemoteMoved
 from mesh.git.running import Git
 
 pytestmark = pytest.mark.usefixtures("without_model", "plain_network")
-ROUNDS = int(os.environ.get("MESH_PUSHES", "3"))  # of each of two clones at once
+ROUNDS = int(os.environ.get("MESH_PUSHES", "2"))  # of each of two clones at once
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.usefixtures("without_model", "home"),
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),
 ]
-HISTORIES, STEPS = map(int, os.environ.get("MESH_CANARIES", "2x25").split("x"))
+HISTORIES, STEPS = map(int, os.environ.get("MESH_CANARIES", "2x16").split("x"))
 FIRST = int(os.environ.get("MESH_FIRST_SEED", "1"))
 QUESTIONS = ("The lamp is always here", "which code has the door?", "what does the bird say?")
 
