@@ -166,7 +166,7 @@ class Lookout:
         """A file as it is now; as it was before, None for a new one, while an editor is writing it."""
         try:
             data = reader.bytes_of(path, stamp)
-            if before and not before.id:  # what was written since it was listed must not count as what it was
+            if not data or (before and not before.id):  # it was written, or emptied to be, since it was listed
                 stamp = _stamp(self._vault.home / path)
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from clones import Clone, ann, git, joins, remote  # noqa: F401
 from hashing import HashEmbedder, hashed, wordsonly, write
-from test_sharing import Clone, ann, git, joins, remote  # noqa: F401
 
 import mesh as library
 from mesh.sharing.arrivals import compared

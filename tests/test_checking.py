@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from clones import TOKEN, git
 from hashing import bytes_below
-from test_sharing import TOKEN, git
 
 import mesh as library
 from mesh.errors import InvalidInput

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from clones import TOKEN, Clone, everything_in, git, joins
 from hashing import write
 from mesh_cli.verbs import PLUMBING, help_text
-from test_sharing import TOKEN, Clone, everything_in, git, joins
 
 import mesh as library
 from mesh.errors import MayNotLeave

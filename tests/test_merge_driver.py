@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from clones import Clone, git, joins
 from hashing import write
 from test_git_hooks import ran
-from test_sharing import Clone, git, joins
 
 import mesh as library
 from mesh import codec

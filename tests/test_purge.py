@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from clones import Clone, git, joins
 from hashing import hashed
-from test_sharing import Clone, git, joins
 from test_sharing_kills import EVERY, killed_at
 
 import mesh as library

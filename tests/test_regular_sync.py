@@ -10,10 +10,10 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from clones import TOKEN, ann, bob, git, remote  # noqa: F401
 from hypothesis import given
 from hypothesis import strategies as st
 from keeping import until
-from test_sharing import TOKEN, ann, bob, git, remote  # noqa: F401
 
 from mesh import Mesh, locks, share_namespace
 from mesh.happened import Happened

@@ -6,8 +6,8 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from clones import TOKEN, Clone, ann, bob, git, remote, settle  # noqa: F401
 from hashing import bytes_below
-from test_sharing import TOKEN, Clone, ann, bob, git, remote, settle  # noqa: F401
 
 import mesh as library
 from mesh.errors import MayNotLeave

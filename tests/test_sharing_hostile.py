@@ -6,9 +6,9 @@ import os
 import re
 
 import pytest
+from clones import git
 from hashing import bytes_below
 from hostile import CASES, LAMP, Forge, build
-from test_sharing import git
 
 import mesh as library
 from mesh import Mesh

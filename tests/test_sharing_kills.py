@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import sys
 
 import pytest
-from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
+from clones import Clone, ann, bob, git, joins, killed_at, remote, settle  # noqa: F401
 
 import mesh as library
-from mesh.errors import RemoteRefused
+from mesh.errors import GitFailed, RemoteRefused
 
 pytestmark = pytest.mark.usefixtures("without_model")
 EVERY = int(os.environ.get("MESH_SYNC_KILLS", "53"))  # 1: at every step, some minutes
-CALLS = {"subprocess.Popen", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "open"}
-
-
-def killed_at(step: int, act) -> bool:
-    """Kill a child that acts before its `step`th call of git or change of a file. False if it was done before that."""
-    if not (child := os.fork()):
-        left = [step]
-
-        def hook(event, arguments):
-            writes = event != "open" or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR))
-            if event in CALLS and writes:
-                left[0] -= 1
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        try:
-            act()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 @pytest.fixture
-def world(ann, bob, tmp_path):  # noqa: F811
+def world(ann, bob, tmp_path):
     """Both have learned, changed and forgotten, one memory in two ways; ann has pushed hers."""
     door, window = ann.learn("The door is green"), ann.learn("The window is open")
     settle(ann, bob)
@@ -96,7 +73,7 @@ def test_a_sync_that_is_killed_at_any_step_is_finished_by_the_next(world, writte
 
 
 @pytest.mark.parametrize("verb", ["clone", "share"])
-def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path, verb):  # noqa: F811
+def test_a_clone_or_share_that_is_killed_can_be_done_again(ann, remote, tmp_path, verb):
     """With the same command, at any step."""
     step = 3
     while True:
@@ -143,7 +120,7 @@ def test_an_edit_after_a_kill_is_merged_with_what_had_half_arrived(world, writte
     assert step > 50
 
 
-def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, bob, monkeypatch):  # noqa: F811
+def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, bob, monkeypatch):
     """The edit is made after the commit, and before the file is written: it is merged in the same sync or the next."""
     from mesh.sharing import syncing
 
@@ -164,7 +141,7 @@ def test_a_memory_that_is_edited_while_another_version_arrives_keeps_both(ann, b
     assert len(ann.mesh.conflicts()) == 1
 
 
-def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):  # noqa: F811
+def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):
     """After a merge with what came before it."""
     from mesh.sharing import syncing
 
@@ -183,7 +160,25 @@ def test_a_push_that_comes_too_late_is_made_again(ann, bob, monkeypatch):  # noq
     assert {"Bob was first", "Ann was second"} < ann.texts()
 
 
-def test_a_refused_remote_changes_nothing(ann, bob, remote):  # noqa: F811
+def test_a_lock_that_a_killed_git_left_does_not_stop_syncs_for_ever(ann):
+    """One on a ref that only syncs write is removed when it is old; of any other it is told what to do."""
+    ann.learn("The door is green")
+    lock = ann.folder / ".git/refs/mesh/applying.lock"
+    lock.touch()
+    with pytest.raises(GitFailed, match=r"\.lock.*if none is, remove the \.lock file"):
+        ann.mesh.sync()
+    os.utime(lock, (0, 0))
+    assert len(ann.sync()["pushed"]) == 1
+    ann.learn("The window is open")
+    lock = ann.folder / ".git/refs/heads/main.lock"
+    lock.touch()
+    with pytest.raises(GitFailed, match=r"\.lock.*if none is, remove the \.lock file"):
+        ann.mesh.sync()
+    lock.unlink()
+    assert len(ann.sync()["pushed"]) == 1
+
+
+def test_a_refused_remote_changes_nothing(ann, bob, remote):
     """No file, no commit of ours."""
     git(bob.folder, "rm", "--quiet", "-r", ".")
     git(bob.folder, "commit", "--quiet", "-m", "Clean up")

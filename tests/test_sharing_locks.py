@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
+from clones import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
 
 from mesh.errors import GitFailed, RemoteMoved
 
@@ -35,7 +35,7 @@ def lock(folder: Path, name: str, age_seconds: float = 0) -> Path:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_what_a_persons_git_may_hold_is_never_removed(ann, bob, name, impatient):  # noqa: F811
+def test_what_a_persons_git_may_hold_is_never_removed(ann, bob, name, impatient):
     """However old it is. The error names the file, and when it is gone all goes on."""
     ann.learn("The door is green")
     path = lock(ann.folder / ".git", name, age_seconds=86_400)
@@ -48,7 +48,7 @@ def test_what_a_persons_git_may_hold_is_never_removed(ann, bob, name, impatient)
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_what_only_mesh_may_hold_is_removed_when_it_is_old(ann, name, impatient):  # noqa: F811
+def test_what_only_mesh_may_hold_is_removed_when_it_is_old(ann, name, impatient):
     """Of a git that was killed in an earlier sync. A young one may be that of a git that still runs."""
     ann.learn("The door is green")
     lock(ann.folder / ".git", name)
@@ -59,7 +59,7 @@ def test_what_only_mesh_may_hold_is_removed_when_it_is_old(ann, name, impatient)
 
 
 @pytest.mark.parametrize("name", [*LOCKS, "refs/mesh/applying"])
-def test_a_git_command_that_ends_is_waited_for(ann, name):  # noqa: F811
+def test_a_git_command_that_ends_is_waited_for(ann, name):
     """A person's git holds such a file for a moment."""
     ann.learn("The door is green")
     path = lock(ann.folder / ".git", name)
@@ -69,7 +69,7 @@ def test_a_git_command_that_ends_is_waited_for(ann, name):  # noqa: F811
     timer.join()
 
 
-def test_a_git_that_was_killed_leaves_a_file_that_is_named(ann, impatient):  # noqa: F811
+def test_a_git_that_was_killed_leaves_a_file_that_is_named(ann, impatient):
     """A real one, which held the branch."""
     ann.learn("The door is green")
     head = git(ann.folder, "rev-parse", "HEAD").strip()
@@ -92,7 +92,7 @@ def test_a_git_that_was_killed_leaves_a_file_that_is_named(ann, impatient):  # n
 
 
 @pytest.mark.parametrize("name", ["refs/heads/main", "HEAD"])
-def test_a_remote_that_is_held_is_said_to_be(ann, bob, remote, name, impatient):  # noqa: F811
+def test_a_remote_that_is_held_is_said_to_be(ann, bob, remote, name, impatient):
     """And not that somebody else was quicker. What was to be pushed is pushed later."""
     ann.learn("The door is green")
     path = lock(remote, name)
@@ -117,7 +117,7 @@ exec {git} "$@"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_git_may_be_killed_at_any_call_and_the_next_sync_puts_all_right(ann, bob, tmp_path, monkeypatch, when):  # noqa: F811
+def test_git_may_be_killed_at_any_call_and_the_next_sync_puts_all_right(ann, bob, tmp_path, monkeypatch, when):
     """Before it did anything, or when it had done all and could not say so: what was learned arrives."""
     real, path, number, killed = shutil.which("git"), os.environ["PATH"], 1, 0
     learned = set()

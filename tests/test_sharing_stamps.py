@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from test_sharing import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
+from clones import Clone, ann, bob, git, joins, remote, settle  # noqa: F401
 
 from mesh.sharing import committing
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("without_model")
 
 
 @pytest.fixture
-def settled(ann, monkeypatch):  # noqa: F811
+def settled(ann, monkeypatch):
     """Ann's clone with nothing to do, which a sync has seen; and that the next does not look at any file."""
     (ann.folder / "plan.txt").write_text("A file of hers\n")
     git(ann.folder, "add", "plan.txt")
@@ -42,7 +42,7 @@ def same_stamp_but(path, data):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_an_edit_of_the_same_size_and_time_is_seen(settled, bob, times):  # noqa: F811
+def test_an_edit_of_the_same_size_and_time_is_seen(settled, bob, times):
     """Also one that follows a sync at once, however often."""
     for number in range(times):
         path = lamp(settled)
@@ -52,14 +52,14 @@ def test_an_edit_of_the_same_size_and_time_is_seen(settled, bob, times):  # noqa
     assert bob.texts() == {f"The lamp in the hall is ou{times - 1}"}
 
 
-def test_other_files_that_people_keep_there_are_looked_at(settled, remote):  # noqa: F811
+def test_other_files_that_people_keep_there_are_looked_at(settled, remote):
     """They are in no scan."""
     (settled.folder / "plan.txt").write_text("Another file of hers\n")
     settled.sync()
     assert git(remote, "show", "main:plan.txt") == "Another file of hers\n"
 
 
-def test_a_new_a_moved_and_a_deleted_memory_are_seen(settled, bob):  # noqa: F811
+def test_a_new_a_moved_and_a_deleted_memory_are_seen(settled, bob):
     """After a sync that looked at nothing."""
     settled.learn("The door is green")
     lamp(settled).rename(settled.folder / "moved.md")

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..errors import GitFailed
+from .. import codec
+from ..errors import GitFailed, MalformedMemory
 from ..git import reading
 from ..locks import locked
 from ..memory import iso
@@ -164,6 +165,8 @@ class _One:
     def plan(self) -> Undone:
         if self._now_path and self._now_path != self._past.in_home(self._past.in_repository(self._now_path)):
             return self._left("it is local_only now")
+        if self._now is not None and _says_local(self._now, self._now_path or ""):
+            return self._left("it says local_only now")
         latest = self._since[0].after
         had = self._data(latest)
         (new, reason), (committed, other_reason) = self._without(self._now), self._without(had)
@@ -245,6 +248,14 @@ class _One:
 def _name_of(data: bytes | None, like: str) -> str:
     """The blob of these bytes, which a killed undo may have staged."""
     return "" if data is None else blob_id(data, len(like))
+
+
+def _says_local(data: bytes, path: str) -> bool:
+    """Whether a file in the shared folder must stay here; one that cannot be read does if it speaks of it."""
+    try:
+        return codec.read(data, path).local_only
+    except MalformedMemory:
+        return b"local_only" in data
 
 
 def _blob(version: object) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import codec
 from ..errors import GitFailed, MalformedMemory, VaultUnavailable
@@ -129,6 +129,8 @@ class _Looking:
         memory, problem = judged(path, data, self._shared.allowed)
         if problem is None and _is_staged(path, leaf, self._head, self._index):
             problem = _staged(path)
+        if problem and problem.key == "local_only" and path in self._head:
+            problem = _known_to_others(problem)
         if problem:
             self.found.back.append(problem)
         else:
@@ -162,6 +164,14 @@ def judged(path: str, data: bytes, allowed: Collection[str] = ()) -> tuple[Memor
         if memory.local_only:
             return memory, Problem(path, 0, "local_only", "it is local_only", "Nothing to do: it stays on this machine")
     return memory, next(leaks.secrets_in(path, data, memory or leaks.memory_in(path, data), allowed), None)
+
+
+def _known_to_others(problem: Problem) -> Problem:
+    """What is local_only now, and was committed before: what it was then does not become so by that."""
+    cause = "it is local_only now, but git's history has what it was before, and others may have that"
+    return replace(
+        problem, cause=cause, remedy="Take it out of their folders, too: mesh doctor --fix local, and sync again"
+    )
 
 
 def _is_staged(path: str, now: Leaf | None, head: Mapping[str, Leaf], index: Index) -> bool:
