@@ -40,6 +40,8 @@ def _waiting(row: Row) -> list[str]:
         said.append(f"{counted(row['conflicts'], 'conflict')} (mesh conflicts -N {row['namespace']})")
     if row["quarantined"]:
         said.append(f"{counted(row['quarantined'], 'file')} with conflict markers (mesh doctor -N {row['namespace']})")
+    if row["hooks"] is False:
+        said.append(f"git's hooks are not ours (mesh share {row['namespace']})")
     return said
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from .field_merge import Version
 from .merge import version
+from .scan import is_memory
 
 Blob = str | bytes
 Tree = Mapping[str, Blob]
@@ -61,13 +62,6 @@ class Files:
         """The id in a file, in lower case; "" without one."""
         found = self.version(item)
         return "" if found is None or found.memory.derived_id else found.memory.id.lower()
-
-
-def is_memory(path: str) -> bool:
-    """Whether readers take a file of this path for a memory (FORMAT.md, section 2)."""
-    name = path.rpartition("/")[2]
-    hidden = any(part.startswith(".") for part in path.split("/"))
-    return name[-3:].lower() == ".md" and not hidden
 
 
 class Identities:

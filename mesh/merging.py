@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
-from .items import Blob, Files, Identities, Item, Items, Reader, Tree, is_memory
+from .items import Blob, Files, Identities, Item, Items, Reader, Tree
 from .merge import Side, merge
 from .placing import placed
 from .rivals import beside, rival, rival_of
+from .scan import is_memory
 
 Kind = Literal["merged", "conflict", "kept", "moved", "renamed", "duplicate", "broken"]
 

@@ -90,6 +90,11 @@ def is_passed_over(name: str) -> bool:
     return name.startswith(".") or (name.startswith("#") and name.endswith("#"))
 
 
+def is_memory(path: str) -> bool:
+    """Whether readers take a file of this path, in the home or in a repository, for a memory (FORMAT.md, section 2)."""
+    return path[-3:].lower() == ".md" and is_unicode(path) and not any(map(is_passed_over, path.split("/")))
+
+
 def is_unicode(text: str) -> bool:
     try:
         text.encode("utf-8")

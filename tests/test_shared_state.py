@@ -37,6 +37,7 @@ def test_after_a_sync_nothing_waits(ann, remote):  # noqa: F811
         "kept_back": [],
         "conflicts": 0,
         "quarantined": 0,
+        "hooks": True,
         "synced_by": None,
     }
     assert (last["error"], last["message"], last["pushed"], last["received"]) == ("", "", 1, 0)
@@ -145,3 +146,13 @@ def test_whoever_syncs_on_an_interval_is_named(ann):  # noqa: F811
     assert state(ann)["synced_by"] == {"pid": os.getpid(), "program": "a test", "every_seconds": 300.0}
     turn.release()
     assert state(ann)["synced_by"] is None
+
+
+def test_hooks_that_are_missing_are_told(ann):  # noqa: F811
+    """Until the next sync puts them back; not if nobody wants them."""
+    (ann.folder / ".git/hooks/pre-push").unlink()
+    assert state(ann)["hooks"] is False
+    ann.sync()
+    assert state(ann)["hooks"] is True
+    library.share_namespace("notes", hooks=False, home=ann.home)
+    assert state(ann)["hooks"] is None

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from .. import codec
 from ..errors import MalformedMemory
 from ..memory import Memory, Problem
+from ..scan import is_memory
 from . import names
 from .objects import Blobs, Entry
 
@@ -82,7 +83,7 @@ def inspect(entries: Iterable[Entry], blobs: Blobs, here: Mapping[str, str] | No
             found.carried.append(entry)
         elif reason := _reason(entry, unfit, twins):
             found.leave_out(entry, *reason)
-        elif _is_memory(entry.path):
+        elif is_memory(entry.path.decode("utf-8", "surrogateescape")):
             memories.append(entry)
         elif reason := _settings(entry, blobs):
             found.leave_out(entry, *reason)
@@ -141,13 +142,6 @@ def _reason(entry: Entry, unfit: Mapping[bytes, str], twins: set[bytes]) -> Reas
     if entry.path in twins:
         return "another file differs from it only in case or in the way its letters are encoded", "Rename one of them"
     return None
-
-
-def _is_memory(path: bytes) -> bool:
-    parts = path.split(b"/")
-    hidden = any(part.startswith(b".") for part in parts)
-    name = parts[-1]
-    return not hidden and name.lower().endswith(b".md") and not (name.startswith(b"#") and name.endswith(b"#"))
 
 
 def _twins(listed: Iterable[Entry], here: Mapping[str, str]) -> set[bytes]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .. import codec
 from ..errors import MalformedMemory
 from . import enclosing, heads, reading
-from .reading import Objects
+from .objects import Blobs
 from .repository import Repository
 
 _FORMAT = "%x01%H%x00%ct%x00"
@@ -74,15 +74,15 @@ def last_good(home: Path, namespace: str, paths: Sequence[str]) -> dict[str, Goo
     when, there = reading.described(repository, head).when, reading.memories_in(repository, head)
     ours = _ours(repository) if repository.under_way() else {}
     found = dict[str, Good]()
-    with Objects(repository.git) as objects:
+    with repository.blobs() as blobs:
         for path in paths:
             for blob in filter(None, (ours.get(path), there.get(path, ("", 0))[0])):
-                if path not in found and (data := _read(objects, blob)):
+                if path not in found and (data := _read(blobs, blob)):
                     found[path] = Good(data, head, when)
         rest = [path for path in paths if path not in found and path in there and "\n" not in path]
         changes = _changes(repository, head, rest) if rest else {}
         for path in rest:
-            if good := _before(there[path][0], changes.get(path, ()), objects):
+            if good := _before(there[path][0], changes.get(path, ()), blobs):
                 found[path] = good
     return found
 
@@ -98,22 +98,22 @@ def _ours(repository: Repository) -> dict[str, str]:
     return found
 
 
-def _read(objects: Objects, blob: str) -> bytes | None:
+def _read(blobs: Blobs, blob: str) -> bytes | None:
     """A blob that can be read as a memory with some text."""
     try:
-        data = objects.read(blob, codec.MAX_FILE_BYTES + 1)
+        data = blobs.beginning(blob, codec.MAX_FILE_BYTES + 1)
         return data if codec.read(data, "").content else None
     except (FileNotFoundError, MalformedMemory):
         return None
 
 
-def _before(blob: str, changes: Iterable[_Change], objects: Objects) -> Good | None:
+def _before(blob: str, changes: Iterable[_Change], blobs: Blobs) -> Good | None:
     """`blob`: what cannot be read. `changes`: of its path, the latest first."""
     wanted = {blob}
     for one in changes:
         if one.new not in wanted:
             continue  # on a side whose version was not taken
-        if data := _read(objects, one.new):
+        if data := _read(blobs, one.new):
             return Good(data, one.commit, one.when)
         wanted.update(one.olds)
     return None

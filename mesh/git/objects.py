@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
 
 from ..errors import GitFailed, RemoteRefused
 from .failures import TooMuchSaid
 from .running import MAX_OUTPUT, Git, end
+
+_NONE = ("missing", "ambiguous")  # what `cat-file --batch` says of a name that stands for no object
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,14 @@ def entries(git: Git, commit: str, limit: int = MAX_OUTPUT) -> Iterator[Entry]:
         yield Entry(path, mode, kind, name, int(size) if size.isdigit() else -1)
 
 
+def blob_name(data: bytes, like: str = "") -> str:
+    """The name that git gives to these bytes. `like`: any other name there, of the same length."""
+    digest = hashlib.sha256() if len(like) == 64 else hashlib.sha1(usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(data))
+    digest.update(data)
+    return digest.hexdigest()
+
+
 class Blobs:
     """Reads blobs one after the other from one process, which is started when the first is asked for."""
 
@@ -51,6 +62,10 @@ class Blobs:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; the next blob starts another."""
         if self._process:
             for stream in (self._process.stdin, self._process.stdout):
                 with suppress(BrokenPipeError):  # it was killed
@@ -61,40 +76,59 @@ class Blobs:
 
     def read(self, blob: str, limit: int) -> bytes:
         """The bytes of a blob. Raises `GitFailed` for one that is missing, is no blob, or is larger than `limit`."""
-        stdin, stdout = self._streams()
-        with suppress(BrokenPipeError):  # it was killed: then it says nothing either
-            stdin.write(blob.encode("ascii") + b"\n")
-            stdin.flush()
-        header = stdout.readline(200).split()
-        if len(header) != 3 or header[1] != b"blob" or int(header[2]) > limit:
-            self.__exit__()  # whatever follows in the stream is not read
-            said = b" ".join(header[1:]).decode("ascii", "replace") or "git ended"
-            raise GitFailed(f"no blob of at most {limit:,} bytes ({said})", place=blob)
-        data = stdout.read(int(header[2]))
-        stdout.read(1)
-        return data
+        kind, size = self._asked(blob)
+        if kind != "blob" or size > limit:
+            self.close()  # whatever follows in the stream is not read
+            raise GitFailed(f"no blob of at most {limit:,} bytes ({kind})", place=blob)
+        return b"".join(self._pieces(blob, size, size))
 
-    def pieces(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
+    def beginning(self, name: str, limit: int) -> bytes:
+        """The first `limit` bytes of a blob, by its id or as `commit:path`. `FileNotFoundError` where there is none."""
+        if "\n" in name or "\r" in name:
+            raise FileNotFoundError(name)
+        kind, size = self._asked(name)
+        if kind in _NONE:
+            raise FileNotFoundError(name)
+        kept = b""
+        for piece in self._pieces(name, size, _PIECE):
+            kept += piece[: limit - len(kept)]
+        if kind != "blob":
+            raise FileNotFoundError(name)
+        return kept
+
+    def pieces(self, name: str, size: int = _PIECE) -> Iterator[bytes]:
         """An object of any kind, in pieces of at most `size` bytes, all of which must be taken. Raises `GitFailed`."""
-        stdin, stdout = self._streams()
-        stdin.write(name.encode("ascii") + b"\n")
-        stdin.flush()
-        header = stdout.readline(200).split()
-        if len(header) != 3:
-            self.__exit__()
-            said = b" ".join(header[1:]).decode("ascii", "replace") or "git ended"
-            raise GitFailed(f"it cannot be read ({said})", place=name)
-        left = int(header[2])
+        kind, left = self._asked(name)
+        if kind in _NONE:
+            raise GitFailed(f"it cannot be read ({kind})", place=name)
+        yield from self._pieces(name, left, size)
+
+    def _asked(self, name: str) -> tuple[str, int]:
+        """The kind and the size of an object, whose bytes follow; the kind is one of `_NONE` where nothing does."""
+        if self._process is None:
+            self._process = self._git.start("cat-file", "--batch")
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout
+        with suppress(BrokenPipeError):  # it was killed: then it says nothing either
+            stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            stdin.flush()
+        about = stdout.readline().rsplit(b" ", 2)
+        if about[-1].strip().isdigit() and len(about) == 3:
+            return about[1].decode("ascii", "replace"), int(about[2])
+        kind = about[-1].strip().decode("ascii", "replace")
+        if kind not in _NONE:
+            self.close()
+            raise GitFailed("git ended while it read", place=name)
+        return kind, 0
+
+    def _pieces(self, name: str, left: int, size: int) -> Iterator[bytes]:
+        assert self._process and self._process.stdout
+        stdout = self._process.stdout
         while left:
             piece = stdout.read(min(left, size))
             if not piece:
-                raise GitFailed("git ended while it was read", place=name)
+                self.close()
+                raise GitFailed("git ended while it read", place=name)
             left -= len(piece)
             yield piece
         stdout.read(1)
-
-    def _streams(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process is None:
-            self._process = self._git.start("cat-file", "--batch")
-        assert self._process.stdin and self._process.stdout
-        return self._process.stdin, self._process.stdout

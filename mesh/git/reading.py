@@ -5,16 +5,14 @@ Nothing is checked out and no ref moves. Paths are those of memories, in the rep
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import GitFailed
-from ..scan import is_passed_over, is_unicode
+from ..scan import is_memory
 from .objects import Entry, entries
-from .repository import Person, Repository
-from .running import Git, end
+from .repository import Repository
+from .running import Git
 
 _PAGE = 1000  # commits that one git tells of
 _FORMAT = "%x01%H%x00%P%x00%an%x00%ct%x00%s%x00"
@@ -55,11 +53,6 @@ class Line:
     when: datetime | None
     path: str
     before: tuple[str, str] | None
-
-
-def is_memory(path: str) -> bool:
-    """Whether a path of a tree is that of a memory, by FORMAT.md."""
-    return path[-3:].lower() == ".md" and is_unicode(path) and not any(map(is_passed_over, path.split("/")))
 
 
 # --- commits -----------------------------------------------------------------------------------------------------
@@ -134,13 +127,6 @@ def described(repository: Repository, commit: str) -> Commit:
     return _commit(name, fields)
 
 
-def person(repository: Repository, otherwise: str) -> Person:
-    """Who works here, as git knows them."""
-    said = [repository.git.run("config", "--get", f"user.{key}", accepted=(0, 1)) for key in ("name", "email")]
-    name, email = (one.decode("utf-8", "replace").strip() for one in said)
-    return Person(name or otherwise, email or f"{otherwise}@localhost")
-
-
 # --- files -------------------------------------------------------------------------------------------------------
 
 
@@ -160,55 +146,6 @@ def _memories(listed: Iterable[Entry]) -> dict[str, tuple[str, int]]:
         for entry in listed
         if entry.mode.startswith("100") and is_memory(path := entry.path.decode("utf-8", "surrogateescape"))
     }
-
-
-class Objects:
-    """Reads blobs, by id or as `commit:path`, one after the other from one process that starts with the first."""
-
-    def __init__(self, git: Git) -> None:
-        self._git = git
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def close(self) -> None:
-        if self._process:
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream:
-                    stream.close()
-            end(self._process)
-        self._process = None
-
-    def __enter__(self) -> Objects:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def read(self, name: str, limit: int) -> bytes:
-        """The first `limit` bytes of a blob. Raises `FileNotFoundError` where there is none of that name."""
-        if "\n" in name or "\r" in name:
-            raise FileNotFoundError(name)
-        if self._process is None:
-            self._process = self._git.start("cat-file", "--batch")
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout
-        stdin.write(name.encode("utf-8") + b"\n")
-        stdin.flush()
-        header = stdout.readline()
-        if header.endswith((b" missing\n", b" ambiguous\n")):
-            raise FileNotFoundError(name)
-        about = header.rsplit(b" ", 2)
-        if len(about) != 3:
-            self.close()
-            raise GitFailed("git ended while it read", place=name)
-        size = int(about[2])
-        data = stdout.read(min(size, limit))
-        rest = size - len(data)
-        while rest > 0 and (more := stdout.read(min(rest, 1 << 20))):
-            rest -= len(more)
-        stdout.read(1)
-        if about[1] != b"blob":
-            raise FileNotFoundError(name)
-        return data
 
 
 # --- lines -------------------------------------------------------------------------------------------------------

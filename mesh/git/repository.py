@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +18,8 @@ from ..errors import GitFailed
 from . import names
 from .objects import Blobs, Entry, entries
 from .running import Git
+from .trees import FILE, Leaf, Sets, index_info, write_tree
 
-FILE = "100644"
 _ON_BRANCH = "ref: refs/heads/"
 _UNDER_WAY = {
     "index.lock": "a git command",
@@ -118,6 +117,14 @@ class Repository:
             self._config = stamp, {name.lower(): value for name, _, value in pairs}
         return self._config[1]
 
+    def person(self, otherwise: str) -> Person:
+        """Who works here, as git knows them; of nobody that it knows `otherwise` is the name."""
+        said = self.git.run("config", "--get-regexp", r"^user\.(name|email)$", accepted=(0, 1))
+        found = dict(line.split(" ", 1) for line in said.decode("utf-8", "replace").splitlines() if " " in line)
+        email = found.get("user.email", "")
+        name = found.get("user.name") or email.partition("@")[0] or otherwise
+        return Person(name, email or f"{otherwise}@localhost")
+
     def under_way(self) -> str:
         """What git is doing here just now, or a person has begun with it: "a merge"; "" for nothing."""
         return next((what for name, what in _UNDER_WAY.items() if (self.git.git_dir / name).exists()), "")
@@ -182,13 +189,7 @@ class Repository:
         for path in changes:
             if why := names.impossible(path.encode("utf-8", "surrogateescape")):
                 raise GitFailed(why, place=path)  # git itself would only leave it out
-        with self._own_index() as env:
-            if base:
-                self.git.run("read-tree", base, env=env)
-            self.git.run(
-                "update-index", "-z", "--index-info", given=_index_info(changes, len(base or "") or 40), env=env
-            )
-            return self.git.run("write-tree", env=env).decode().strip()
+        return write_tree(self.git, base, _as_files(changes))
 
     def commit_tree(
         self, tree: str, parents: Sequence[str], message: str, *, author: Person, committer: Person, when: datetime
@@ -229,27 +230,16 @@ class Repository:
 
     def follow(self, changes: Mapping[str, str | None]) -> None:
         """Let the index have these blobs. Raises `GitFailed` while another git holds it."""
-        length = len(self.commit_of("HEAD") or "") or 40
-        self.git.run("update-index", "-z", "--index-info", given=_index_info(changes, length))
-
-    @contextmanager
-    def _own_index(self) -> Iterator[dict[str, str]]:
-        path = self.git.git_dir / f"mesh-index-{secrets.token_hex(8)}"
-        try:
-            yield {"GIT_INDEX_FILE": str(path)}
-        finally:
-            path.unlink(missing_ok=True)
+        given = index_info(_as_files(changes), self.commit_of("HEAD") or "")
+        self.git.run("update-index", "-z", "--index-info", given=given)
 
     def check(self) -> None:
         """Raise `GitFailed` if anything in the repository is damaged."""
         self.git.run("fsck", "--full", "--strict", "--no-dangling", "--no-progress")
 
 
-def _index_info(changes: Mapping[str, str | None], length: int = 40) -> bytes:
-    """What `update-index -z --index-info` reads; `length`: of an id, where none of the changes has one."""
-    nothing = "0" * next((len(blob) for blob in changes.values() if blob), length)
-    lines = [f"{FILE if blob else '0'} {blob or nothing}\t{path}\0" for path, blob in changes.items()]
-    return "".join(lines).encode("utf-8", "surrogateescape")
+def _as_files(changes: Mapping[str, str | None]) -> Sets:
+    return {path: Leaf(FILE, blob) if blob else None for path, blob in changes.items()}
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from .. import codec
 from ..errors import AmbiguousId, MalformedMemory, NotFound
 from ..git import reading
-from ..git.reading import Commit, Objects, Touched
+from ..git.objects import Blobs
+from ..git.reading import Commit, Touched
 from ..memory import MIN_PREFIX, Memory, derived_id
 from .past import Past
 
@@ -79,17 +80,17 @@ class Versions:
     """Reads memories' files out of a repository. A context manager."""
 
     def __init__(self, past: Past) -> None:
-        self._past, self._objects = past, Objects(past.repository.git)
+        self._past, self._blobs = past, Blobs(past.repository.git)
         self._memory = lru_cache(_KEPT)(self._read)
 
     def __enter__(self) -> Versions:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._objects.close()
+        self._blobs.close()
 
     def data(self, blob: str) -> bytes:
-        return self._objects.read(blob, codec.MAX_FILE_BYTES + 1)
+        return self._blobs.beginning(blob, codec.MAX_FILE_BYTES + 1)
 
     def of(self, path: str, blob: str) -> Version:
         memory = self._memory(path, blob)

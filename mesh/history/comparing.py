@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from .. import codec
 from ..errors import MalformedMemory
 from ..git import reading
+from ..git.objects import blob_name
 from ..memory import Memory, derived_id
 from ..workspace import Workspace
 from .changes import FORGOT, LEARNED, MOVED, UPDATED, Pair, Version, Versions, joined
@@ -52,7 +52,7 @@ def diff(workspace: Workspace, old: str | None = None, new: str | None = None) -
 def _now(workspace: Workspace, past: Past, committed: dict[str, str]) -> tuple[set[str], dict[str, Version]]:
     """The paths of all files that there are now, and those files that are not as committed. Without `_local/`."""
     there, changed = set[str](), dict[str, Version]()
-    length = len(past.head)
+    like = past.head
     for path in workspace.vault.scan(workspace.namespace).files:
         name = past.in_repository(path)
         if path != past.in_home(name):
@@ -62,18 +62,12 @@ def _now(workspace: Workspace, past: Past, committed: dict[str, str]) -> tuple[s
         except OSError:
             continue
         there.add(name)
-        blob = blob_id(data, length)
+        blob = blob_name(data, like)
         if committed.get(name) != blob:
             memory = _read(data, path)
             if memory is None or not memory.local_only:
                 changed[name] = Version(name, blob, memory.id if memory else derived_id(path), memory)
     return there, changed
-
-
-def blob_id(data: bytes, length: int) -> str:
-    """What git calls a file of these bytes; `length`: of the ids of a repository, 40 or 64."""
-    kind = hashlib.sha1 if length == 40 else hashlib.sha256
-    return kind(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def _read(data: bytes, path: str) -> Memory | None:

@@ -9,7 +9,7 @@ from .. import codec
 from ..errors import InvalidInput, VaultUnavailable
 from ..file_reader import FileReader
 from ..git import reading
-from ..git.reading import Objects
+from ..git.objects import Blobs
 from ..memory import Memory
 from ..refresh import Refresh
 from ..scan import Snapshot, Stamp
@@ -24,11 +24,11 @@ class TreeVault(Vault):
     def __init__(self, home: Path, past: Past, commit: str) -> None:
         super().__init__(home)
         self.tree = past.repository.tree_of(commit)
-        self._past, self._objects = past, Objects(past.repository.git)
+        self._past, self._blobs = past, Blobs(past.repository.git)
         self._listed: dict[str, tuple[str, int]] | None = None
 
     def close(self) -> None:
-        self._objects.close()
+        self._blobs.close()
 
     @property
     def listed(self) -> dict[str, tuple[str, int]]:
@@ -47,7 +47,7 @@ class TreeVault(Vault):
 
     def bytes_of(self, path: str) -> bytes:
         blob = self._listed[path][0] if self._listed and path in self._listed else ""
-        return self._objects.read(
+        return self._blobs.beginning(
             blob or f"{self.tree}:{self._past.in_repository(path)}",
             codec.MAX_FILE_BYTES + 1,
         )

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 from .. import codec
 from ..errors import GitFailed, MalformedMemory
-from ..git import reading
+from ..git.objects import blob_name
 from ..locks import locked
 from ..memory import iso
 from ..merge import merge
 from ..workspace import Workspace
 from .changes import LEARNED, Change, Versions, log
-from .comparing import blob_id, diff
+from .comparing import diff
 from .past import Past
 from .writing import EXISTS, Step, write
 
@@ -74,7 +74,7 @@ def undo(workspace: Workspace, agent: str, since: datetime, by: str, *, dry_run:
             if one.happens != LEFT and one.commit and one.commit.changes:
                 files |= {past.in_repository(path): data for path, data in one.commit.files.items() if data is not None}
         if files:
-            who = reading.person(past.repository, by)
+            who = past.repository.person(by)
             message = _message(agent, since, found.memories)
             when = datetime.now(UTC)
             found.commit = past.repository.commit(files, message, author=who, committer=who, when=when)
@@ -247,7 +247,7 @@ class _One:
 
 def _name_of(data: bytes | None, like: str) -> str:
     """The blob of these bytes, which a killed undo may have staged."""
-    return "" if data is None else blob_id(data, len(like))
+    return "" if data is None else blob_name(data, like)
 
 
 def _says_local(data: bytes, path: str) -> bool:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from .. import codec
 from ..errors import MalformedMemory, NotFound
 from ..git import reading
+from ..git.objects import blob_name
 from ..git.repository import Repository
 from ..git.rewriting import Store
 from ..history.changes import Change, Version, Versions, of_memory
 from ..history.past import Past
 from ..rivals import rival_of
-from ..sharing.leaves import blob_name
 from ..workspace import Workspace
 
 MAX_BYTES = 16 * codec.MAX_FILE_BYTES  # of a file that is looked at

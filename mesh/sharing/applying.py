@@ -15,10 +15,11 @@ from ..codec import MAX_FILE_BYTES
 from ..errors import EditConflict, MeshError, VaultUnavailable
 from ..files import Folder, failures_reported
 from ..git.inspection import inspect
-from ..git.objects import Blobs
+from ..git.objects import Blobs, blob_name
+from ..git.trees import Leaf, Leaves
 from ..memory import Problem
 from ..replacing import Change, change, change_all
-from .leaves import Leaf, Leaves, Listed, blob_name, may_be_written, with_sets
+from .leaves import Listed, may_be_written, with_sets
 from .repository import Note, Shared
 
 _AT_ONCE = 250  # files under one write lock: others need not wait for all

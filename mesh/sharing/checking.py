@@ -18,8 +18,8 @@ from typing import Any
 from .. import codec, inputs, secrets
 from ..errors import InvalidInput, MalformedMemory
 from ..git.inspection import Inspection, inspect, shown
-from ..items import is_memory
 from ..memory import Problem
+from ..scan import is_memory
 from ..settings import Settings
 from ..workspace import Workspace
 from .arrivals import Compared, Row, compared

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from .. import secrets
 from ..git.repository import Person
+from ..git.trees import Leaves, Sets, write_tree
 from ..memory import Memory, Problem, new_id
 from .applying import Applied, advance
 from .folder import Edit, edits, listed
 from .joining import joined
-from .leaves import Leaves, Listed, Sets, with_sets, write_tree
+from .leaves import Listed, with_sets
 from .repository import HELD, Shared
 from .stamps import Stamps
 
@@ -63,7 +64,7 @@ def _sets(some: Sequence[Edit]) -> Sets:
 
 def _committed(shared: Shared, parent: str | None, sets: Sets, message: str, author: Person) -> str:
     return shared.repository.commit_tree(
-        write_tree(shared.repository, parent, sets),
+        write_tree(shared.git, parent, sets),
         [parent] if parent else [],
         message,
         author=author,

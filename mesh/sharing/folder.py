@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from .. import codec
 from ..errors import GitFailed, MalformedMemory, VaultUnavailable
 from ..files import Folder
-from ..git.repository import FILE
+from ..git.objects import blob_name
+from ..git.trees import FILE, Leaf, Leaves
 from ..memory import Memory, Problem
 from ..scan import Snapshot, Stamp, scan
 from . import leaks
-from .leaves import Leaf, Leaves, blob_name, may_be_written, unfit
+from .leaves import may_be_written, unfit
 from .repository import Index, Shared
 from .stamps import Stamps
 

@@ -41,6 +41,18 @@ def keep(git: Git, wanted: bool | None = None, *, tell: bool = False) -> None:
         log.warning("%s: the hooks of git are not as they should be (%s)", git.git_dir, error)
 
 
+def are_there(git: Git) -> bool | None:
+    """Whether git's own commands are held to the rules; None if a person said that they need not be."""
+    settings = _settings(git)
+    if settings.get(_WANTED) == "false":
+        return None
+    usual = _common(git) / "hooks"
+    folder = _elsewhere(git, settings.get("core.hookspath", ""), usual) or usual
+    return all(
+        os.access(folder / name, os.X_OK) and (MARK in (text := _text(folder / name)) or CALL in text) for name in NAMES
+    )
+
+
 def _settings(git: Git) -> dict[str, str]:
     """What git goes by here, from all its files, without what our own call says."""
     said = git.run("config", "--show-scope", "-z", "--get-regexp", _ASKED, accepted=(0, 1)).decode("utf-8", "replace")

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 from ..codec import MAX_FILE_BYTES
 from ..git.objects import Blobs
-from ..git.repository import FILE, Repository
-from ..items import Blob, Tree, is_memory
+from ..git.repository import Repository
+from ..git.trees import FILE, Leaf, Leaves, write_tree
+from ..items import Blob, Tree
 from ..merging import Note, base_of, changes, plan
 from ..rivals import beside
-from .leaves import Leaf, Leaves, Listed, write_tree
+from ..scan import is_memory
+from .leaves import Listed
 from .repository import Shared
 
 _FILES = {FILE, "100664", "100755"}
@@ -33,7 +35,7 @@ def merge_commit(shared: Shared, ours: str, theirs: str) -> tuple[str, tuple[Not
     ours_tree, theirs_tree = Listed.of(repository, ours), Listed.of(repository, theirs)
     bases = [Listed.of(repository, one).leaves for one in ancestors]
     done = joined(repository, bases, ours_tree.leaves, theirs_tree.leaves, ancestors)
-    tree = write_tree(repository, ours, done.sets)
+    tree = write_tree(repository.git, ours, done.sets)
     text = f"Merge {shared.branch}"  # not of where: an address may tell of this machine
     when, person = datetime.now(UTC), shared.person
     return repository.commit_tree(tree, [ours, theirs], text, author=person, committer=person, when=when), done.notes

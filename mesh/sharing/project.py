@@ -16,10 +16,12 @@ from .. import links
 from ..errors import GitFailed, InvalidInput
 from ..git import enclosing
 from ..git.enclosing import Part
+from ..git.objects import blob_name
+from ..git.trees import Leaf, Leaves, Sets, index_info
 from ..memory import Problem
 from .committing import by_author, store
 from .folder import Edit, edits
-from .leaves import Leaf, Leaves, Listed, Sets, blob_name, index_info, may_be_written, paths_given, text_of
+from .leaves import Listed, may_be_written, paths_given, text_of
 from .report import Report
 from .repository import Index, Shared
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from ..codec import MAX_FILE_BYTES
 from ..errors import InvalidInput
-from ..git.objects import Blobs, Entry
+from ..git.objects import Blobs, Entry, blob_name
 from ..git.repository import Repository
 from ..git.running import Git
-from .leaves import blob_name
 
 MOST_BYTES = 16 * MAX_FILE_BYTES  # of a file that is looked at; a larger one is no note
 

@@ -15,9 +15,10 @@ from ..errors import GitFailed, NotFound
 from ..git.lock_files import wait_for_others
 from ..git.remotes import checked_branch, checked_url
 from ..git.repository import Person, Repository
+from ..git.trees import Leaf, Leaves, Sets, index_info, write_tree
 from ..vault import Vault
 from .leaks import allowed_here
-from .leaves import Leaf, Leaves, Listed, Sets, differing, index_info, paths_given, write_tree
+from .leaves import Listed, differing, paths_given
 
 NOTE = "refs/mesh/applying"
 HELD = "refs/mesh/held"  # its tree is what is on disk, its parent the commit that this belongs to
@@ -109,13 +110,7 @@ class Shared:
     @cached_property
     def person(self) -> Person:
         """Whoever syncs, as git knows them."""
-        with suppress(GitFailed):
-            said = self.git.run("config", "--get-regexp", r"^user\.(name|email)$", accepted=(0, 1))
-            found = dict(line.split(" ", 1) for line in said.decode("utf-8", "replace").splitlines() if " " in line)
-            if found.get("user.name") or found.get("user.email"):
-                name = found.get("user.name") or found["user.email"].partition("@")[0]
-                return Person(name, found.get("user.email") or "unknown")
-        return Person("mesh", "mesh@localhost")
+        return self.repository.person("mesh")
 
     # --- what is going on --------------------------------------------------------------------------------------------
 
@@ -167,7 +162,7 @@ class Shared:
 
     def noted(self, base: str | None, sets: Sets, parents: Iterable[str]) -> str:
         """A commit that is on no branch, to remember a tree by."""
-        tree, when = write_tree(self.repository, base, sets), datetime.now(UTC)
+        tree, when = write_tree(self.git, base, sets), datetime.now(UTC)
         mesh = Person("mesh", "mesh@localhost")
         return self.repository.commit_tree(
             tree, list(parents), "What is on disk", author=mesh, committer=mesh, when=when

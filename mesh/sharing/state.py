@@ -13,12 +13,14 @@ from typing import Any
 from .. import codec
 from ..errors import MalformedMemory, MeshError
 from ..git.remotes import seen
-from ..items import is_memory
+from ..git.trees import Leaves
 from ..rivals import RIVAL_OF, rival_of
-from . import last_sync
-from .folder import edits
-from .leaves import Leaves, Listed, differing, with_sets
-from .repository import Shared
+from ..scan import is_memory
+from . import hooks, last_sync
+from .folder import Edits, edits, listed
+from .leaves import Listed, differing, with_sets
+from .repository import HELD, Shared
+from .stamps import Stamps
 from .turns import syncer_of
 
 Row = dict[str, Any]
@@ -27,7 +29,7 @@ _AT_ONCE = 4
 _MARKED = ("-e", "^<<<<<<< ", "-e", f"^{RIVAL_OF}:")
 _UNKNOWN = (
     *("branch", "remote", "unpushed_commits", "unpushed_memories", "uncommitted", "kept_back", "conflicts"),
-    "quarantined",
+    *("quarantined", "hooks"),
 )
 
 
@@ -41,15 +43,16 @@ def state(home: Path, namespace: str) -> Row:
     """Everything about one, as far as it can be told; None is what cannot, and `problem` says why.
 
     `kept_back`: what would not be committed now, with the reason. `conflicts`, `quarantined`: how many files are
-    rivals, and how many hold conflict markers. `last_sync`: None, or `at, error, message, pushed, received`.
-    `synced_by`: None, or `pid, program, every_seconds` of the process that syncs it on an interval.
+    rivals, and how many hold conflict markers. `hooks`: whether those for plain git are there; None also if nobody
+    wants them. `last_sync`: None, or `at, error, message, pushed, received`. `synced_by`: None, or
+    `pid, program, every_seconds` of the process that syncs it on an interval.
     """
     last, by = last_sync.read(home, namespace), syncer_of(home, namespace)
     row: Row = {"namespace": namespace, "problem": "", **dict.fromkeys(_UNKNOWN)}
     row |= {"last_sync": last and asdict(last), "synced_by": by and asdict(by)}
     with _problem_noted(row):
         shared = Shared.open(home, namespace)
-        for facts in (_of_branch, _of_address, _of_files):
+        for facts in (_of_branch, _of_address, _of_files, _of_hooks):
             with _problem_noted(row):
                 row |= facts(shared)
     return row
@@ -78,6 +81,10 @@ def _of_files(shared: Shared) -> Row:
     return {"conflicts": rivals, "quarantined": quarantined}
 
 
+def _of_hooks(shared: Shared) -> Row:
+    return {"hooks": hooks.are_there(shared.git)}
+
+
 def _marked(shared: Shared) -> Iterator[str]:
     """The memory files with a line that a conflict leaves, whether git knows them or not."""
     options = ("--untracked", "--no-exclude-standard", "--full-name", "-z", "-a", "--files-with-matches", "--no-color")
@@ -93,11 +100,18 @@ def _of_address(shared: Shared) -> Row:
 def _of_branch(shared: Shared) -> Row:
     branch, head = shared.branch, shared.head
     leaves = Listed.of(shared.repository, head).leaves
-    found = edits(shared, leaves, with_sets(leaves, shared.held(leaves)), shared.index())
+    found = _edits(shared, head, leaves)
     row: Row = {"branch": branch, "uncommitted": len(found.going), "kept_back": [asdict(one) for one in found.back]}
     if (what := shared.repository.under_way()) not in ("", "a git command"):
         row["problem"] = f"{shared.place}: {what} is under way here. Finish or abort it"
     return row | (_unpushed(shared, head, leaves) if shared.url else {})
+
+
+def _edits(shared: Shared, head: str | None, leaves: Leaves) -> Edits:
+    stamps, snapshot = Stamps(shared), listed(shared)
+    if stamps.is_clean(head, shared.repository.commit_of(HELD), snapshot):
+        return Edits()
+    return edits(shared, leaves, with_sets(leaves, shared.held(leaves)), shared.index(), snapshot, stamps)
 
 
 def _unpushed(shared: Shared, head: str | None, leaves: Leaves) -> Row:

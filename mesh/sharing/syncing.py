@@ -21,18 +21,19 @@ from ..git.history import Relation
 from ..git.inspection import Inspection, inspect
 from ..git.remotes import SEEN, checked_url, default_branch, push, seen
 from ..git.repository import Repository
-from ..items import is_memory
+from ..git.trees import Leaf, Leaves
 from ..locks import locked
 from ..merging import Note
 from ..moves import finish_interrupted
 from ..namespaces import create
 from ..purging import agreeing
+from ..scan import is_memory
 from ..settings import Settings
 from ..vault import Vault
 from . import committing, hooks, last_sync, outgoing, project
 from .applying import advance, finish
 from .joining import merge_commit
-from .leaves import Leaf, Leaves, Listed, differing, with_sets
+from .leaves import Listed, differing, with_sets
 from .report import Report
 from .repository import Shared
 
