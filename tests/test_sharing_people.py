@@ -98,3 +98,16 @@ def test_an_edit_of_a_quarantined_file_is_merged(ann, bob):
     assert ann.texts() == {"The lamp is dark"}
     assert "The lamp is dark" in git(ann.folder, "show", f"HEAD:{file.name}")
     assert "tags: [" in everything_in(ann.folder)
+
+
+def test_what_lies_where_editors_keep_theirs_is_no_memory(ann, bob):
+    """No recall looks there; so it is neither written nor taken for deleted."""
+    (bob.folder / "#old#").mkdir()
+    (bob.folder / "#old#" / "draft.md").write_text("A draft\n")
+    git(bob.folder, "add", "-f", "#old#/draft.md")
+    git(bob.folder, "commit", "--quiet", "-m", "Keep a draft")
+    git(bob.folder, "push", "--quiet", "origin", "HEAD")
+    for _ in range(2):
+        ann.sync()
+        assert git(ann.folder, "show", "HEAD:#old#/draft.md") == "A draft\n"
+    assert not (ann.folder / "#old#").exists()

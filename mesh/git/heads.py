@@ -31,9 +31,7 @@ def head(folder: Path) -> str | None:
         text = (git / "HEAD").read_text("utf-8").strip()
         if not text.startswith("ref: "):
             return text or None
-        common = git / "commondir"
-        base = git / common.read_text("utf-8").strip() if common.exists() else git
-        return _resolved(base, text.removeprefix("ref: "))
+        return _resolved(common_dir(git), text.removeprefix("ref: "))
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -42,6 +40,12 @@ def git_dir(folder: Path) -> Path:
     """Where `.git` is, or where it leads to as a file. Raises `OSError`, `UnicodeDecodeError`."""
     git = folder / ".git"
     return folder / git.read_text("utf-8").removeprefix("gitdir:").strip() if git.is_file() else git
+
+
+def common_dir(git: Path) -> Path:
+    """Where a repository keeps what all its work trees share: settings, hooks, branches. Raises as `git_dir` does."""
+    place = git / "commondir"
+    return git / place.read_text("utf-8").strip() if place.exists() else git
 
 
 def _resolved(git: Path, ref: str) -> str | None:

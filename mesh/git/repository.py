@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import GitFailed
 from . import names
+from .heads import common_dir
 from .objects import Blobs, Entry, entries
 from .running import Git
 from .trees import FILE, Leaf, Sets, index_info, write_tree
@@ -109,7 +110,7 @@ class Repository:
 
     def config(self) -> dict[str, str]:
         """The repository's own settings; of one that is there more than once the last. Read again when it changed."""
-        there = (self.git.git_dir / "config").stat()
+        there = (common_dir(self.git.git_dir) / "config").stat()
         stamp = there.st_size, there.st_mtime_ns, there.st_ctime_ns, there.st_ino
         if self._config is None or self._config[0] != stamp:
             said = self.git.run("config", "--local", "--no-includes", "--list", "-z").decode("utf-8", "replace")

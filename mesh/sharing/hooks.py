@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import GitFailed
+from ..git.heads import common_dir
 from ..git.running import Git
 from .hook_texts import ASIDE, ATTRIBUTES, BEGIN, CALL, DRIVER_NAME, END, MARK, NAMES, driver, hook
 
@@ -46,7 +47,7 @@ def are_there(git: Git) -> bool | None:
     settings = _settings(git)
     if settings.get(_WANTED) == "false":
         return None
-    usual = _common(git) / "hooks"
+    usual = common_dir(git.git_dir) / "hooks"
     folder = _elsewhere(git, settings.get("core.hookspath", ""), usual) or usual
     return all(
         os.access(folder / name, os.X_OK) and (MARK in (text := _text(folder / name)) or CALL in text) for name in NAMES
@@ -65,7 +66,7 @@ def _install(git: Git, settings: dict[str, str], *, tell: bool) -> None:
     for key, value in (("merge.mesh.name", DRIVER_NAME), ("merge.mesh.driver", driver())):
         if settings.get(key) != value:
             git.run("config", "--local", key, value)
-    common = _common(git)
+    common = common_dir(git.git_dir)
     _write_attributes(common / "info" / "attributes", ATTRIBUTES)
     elsewhere = _elsewhere(git, settings.get("core.hookspath", ""), common / "hooks")
     if elsewhere is None:
@@ -75,12 +76,6 @@ def _install(git: Git, settings: dict[str, str], *, tell: bool) -> None:
         for name in NAMES:
             if CALL not in _text(elsewhere / name):
                 log.warning('%s: git looks for this hook here. Add to it: %s %s "$@"', elsewhere / name, CALL, name)
-
-
-def _common(git: Git) -> Path:
-    """Where a repository keeps what all its work trees share."""
-    place = git.git_dir / "commondir"
-    return git.git_dir / place.read_text("utf-8").strip() if place.exists() else git.git_dir
 
 
 def _elsewhere(git: Git, said: str, usual: Path) -> Path | None:
@@ -138,7 +133,7 @@ def _write(place: Path, text: str, mode: int) -> None:
 
 def _remove(git: Git) -> None:
     """Take away what `_install` put there; what was there before is where it was."""
-    common = _common(git)
+    common = common_dir(git.git_dir)
     for name in NAMES:
         for place in (common / "hooks" / name, common / "hooks" / f"{name}.legacy"):
             if MARK in _text(place):
