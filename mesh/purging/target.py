@@ -100,6 +100,9 @@ def _followed(target: Target, workspace: Workspace, repository: Repository) -> f
                 changes += versions.changes(commit, touched)
             seen.append(tip)
     changes.sort(key=lambda one: one.commit.when, reverse=True)
+    sides = [side for change in changes for side in (change.before, change.after) if side]
+    if target.id and not any(side.id.lower() == target.id.lower() for side in sides):
+        return frozenset()  # the beginning of an id is none
     try:
         of_it = of_memory(changes, target.name, past)
     except NotFound:

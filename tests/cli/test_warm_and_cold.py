@@ -46,8 +46,6 @@ CASES = [
     ("import", "IN.jsonl"), ("import", "IN.jsonl", "--dry-run", "--json"), ("import", "-"), ("import", "no-such.json"),
     ("namespaces",), ("namespaces", "list", "--json"), ("namespaces", "stats", "shared"), ("namespaces", "create", "n"),
     ("namespaces", "rename", "other", "third"), ("namespaces", "delete", "other", "--yes"), ("namespaces", "delete"),
-    ("log",), ("diff",), ("blame", "aaaa"), ("bisect", "lamp", "--good", "1d"), ("undo", "--agent", "a"),
-    ("share", "no-such"), ("clone", "no-such"), ("sync",), ("conflicts",), ("resolve", "aaaa", "--ours"),
     ("link", "FOLDER", "linked"), ("link", "no-such"), ("link", "--list", "--json"), ("link",), ("unlink", "shared"),
     ("reindex",), ("reindex", "--all"), ("doctor",), ("doctor", "--json"), ("doctor", "--fix", "ids"),
     ("check",), ("check", "--base", "HEAD"), ("check", "-N", "shared", "--base", "HEAD", "--json"),
