@@ -105,6 +105,8 @@ def merged_by_git(place: Path, ann: Path, bob: Path) -> Figures:
         folder = place / f"{home.name}-by-git"
         shutil.copytree(home / "shared", folder)
         git(folder, "remote", "set-url", "origin", str(remote))
+        (folder / ".git/info/attributes").unlink()  # git alone: without our merge driver and hooks
+        shutil.rmtree(folder / ".git/hooks")
         do = [["add", "-A"], ["commit", "-q", "-m", "changes"], ["fetch", "-q", "origin"]]
         do += [["merge", "-q", "-X", "ours", "-m", "merge", "origin/main"], ["push", "-q", "origin", "main"]]
         steps += [one([*GIT, "-C", str(folder), *step], env_of(home)) for step in do]

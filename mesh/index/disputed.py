@@ -16,12 +16,14 @@ def versions(manifest: Manifest, place: str, memory: Memory, *, local: bool) -> 
         return ()
     admitted, root = f"f.state = {SERVED} AND f.local_only <= ?", memory.path.removesuffix(place)
     if name := rival_of(memory):
-        where, values = "f.id = ? COLLATE NOCASE OR f.path = ? COLLATE NOCASE", (name, root + name)
-        ask = f"SELECT f.id, f.agent FROM files f WHERE ({where}) AND {admitted} ORDER BY f.path LIMIT 1"
-    else:
-        values = (memory.id, place)
-        ask = (
-            "SELECT f.id, f.agent FROM rivals r JOIN files f ON f.file_id = r.file_id"
-            f" WHERE r.name IN (?, ?) AND {admitted} ORDER BY f.path"
-        )
-    return tuple(Version(*row) for row in manifest.db.execute(ask, (*values, local)))
+        for where, value in (("f.id = ? COLLATE NOCASE", name), ("f.path = ? COLLATE NOCASE", root + name)):
+            ask = f"SELECT f.id, f.agent FROM files f WHERE {where} AND {admitted} ORDER BY f.path LIMIT 1"
+            if row := manifest.db.execute(ask, (value, local)).fetchone():
+                return (Version(*row),)
+        return ()
+    # CROSS JOIN: from the few rivals to their files, not through all files in the order of their paths.
+    ask = (
+        "SELECT f.id, f.agent FROM rivals r CROSS JOIN files f ON f.file_id = r.file_id"
+        f" WHERE r.name IN (?, ?) AND {admitted} ORDER BY f.path"
+    )
+    return tuple(Version(*row) for row in manifest.db.execute(ask, (memory.id, place, local)))
