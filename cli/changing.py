@@ -81,7 +81,7 @@ def forget(
     """Move memories to the trash. On a terminal it asks first; mesh restore brings them back.
 
     With --purge-history one memory goes for real: from the folder, the trash, the cache and every commit. A backup is
-    made first. docs/SYNC.md says what that cannot do.
+    made first. docs/HISTORY.md says what that cannot do.
     """
     if purge_history:
         purge(memory_id, push=push, dry_run=dry_run, yes=yes, namespace=namespace, as_json=as_json)

@@ -1,4 +1,4 @@
-"""One key of front matter in three versions: what its value becomes. docs/SYNC.md has the rules as a table.
+"""One key of front matter in three versions: what its value becomes. docs/MERGING.md has the rules as a table.
 
 A value that only one side changed is that side's. Where both changed it, the key's rule decides. Every rule gives the
 same whichever side comes first, and the same again when its result is merged with either side once more.

@@ -2,7 +2,7 @@
 
 The result is the same bytes whichever side is called ours, and to merge it with either side again changes nothing:
 no result is given that fails this. Where no rule is safe, both sides are kept whole: one stays the memory, the other
-becomes its rival (`rivals.py`). What cannot be read is never rewritten. docs/SYNC.md, "Merging", has the rules.
+becomes its rival (`rivals.py`). What cannot be read is never rewritten. docs/MERGING.md has the rules.
 
 In a git merge driver (`%O %A %B`) only one file can be written. There a conflict is git's own, which every tool knows:
 

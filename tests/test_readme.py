@@ -57,3 +57,14 @@ def test_the_examples_run_in_order_in_one_home(page, tmp_path):
         assert done.returncode == 0, f"{page.name}:{line}: exit {done.returncode}\n{text}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, f"{page.name}:{line}: {done.stderr}"
     assert list((user / ".mesh").rglob("*.md")), "the examples stored nothing"
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_links_lead_to_pages_and_headings_that_there_are(page):
+    """As a forge makes anchors of headings."""
+    for place, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text("utf-8")):
+        there = page.parent / place if place else page
+        assert there.exists(), place
+        if anchor:
+            headings = re.findall(r"(?m)^#+ (.*)$", there.read_text("utf-8"))
+            assert anchor in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}, anchor

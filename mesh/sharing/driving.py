@@ -1,6 +1,6 @@
 """The merge driver, for people who merge with git: memories key by key, and all else as git does it by itself.
 
-A driver can write one file only, so a conflict is left to git in its own markers. docs/SYNC.md, "In a merge driver".
+A driver can write one file only, so a conflict is left to git in its own markers. docs/MERGING.md, "In a merge driver".
 """
 
 from __future__ import annotations
