@@ -1,4 +1,4 @@
-"""Two trees of files and what they come from: the tree that has the changes of both. Pure; docs/MERGING.md has the rules.
+"""Two trees of files and what they come from: the tree that has the changes of both. Pure; docs/MERGING.md says how.
 
 Only files that differ between the trees are read. `plan(base, ours, theirs)` and `plan(base, theirs, ours)` give the
 same tree, so two clones that merge the same commits hold the same files. Nothing goes that nobody deleted: an item is

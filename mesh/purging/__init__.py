@@ -7,5 +7,6 @@ note     `.locks/purge/<namespace>.json`: a purge that is under way. Whoever com
 
 `target` knows versions, `wording` what a message quotes of them, `refusing` when it cannot be done, `building` makes
 the repository anew beside the old one, `files` and `indexing` do the same for the folder and the cache, `carrying_out`
-has the order, `record` keeps which blobs went, `agreeing` is what a sync asks, `verb` what a person does. docs/HISTORY.md.
+has the order, `record` keeps which blobs went, `agreeing` is what a sync asks, `verb` what a person does.
+See docs/HISTORY.md.
 """
