@@ -14,7 +14,7 @@ from mesh.errors import GitFailed, RemoteRefused
 from mesh.git import history
 from mesh.git.history import Relation
 from mesh.git.inspection import inspect
-from mesh.git.objects import Blobs, entries
+from mesh.git.objects import Objects, entries
 from mesh.git.remotes import fetch
 from mesh.git.repository import Person, Repository
 from mesh.git.running import Git
@@ -36,7 +36,7 @@ def world(tmp_path_factory):
 
 def looked_at(git: Git, commit: str):
     """What is found in a commit; a tree that cannot even be listed counts as refused."""
-    with Blobs(git) as blobs:
+    with Objects(git) as blobs:
         try:
             found = inspect(entries(git, commit, limit=32 << 20), blobs)
         except (GitFailed, RemoteRefused) as error:
@@ -80,7 +80,7 @@ def test_what_is_here_already_stays_when_a_twin_comes(world):
     """Only the newcomer is left out, so that nobody can push a memory away by a name that looks like its own."""
     _, forge, commits, _ = world
     git = Git(forge.path)
-    with Blobs(git) as blobs:
+    with Objects(git) as blobs:
         found = inspect(entries(git, commits["case-twins"]), blobs, {"lamp.md": forge.blob(LAMP)})
     assert list(found.accepted) == ["lamp.md"] and [one.path for one in found.left_out] == ["Lamp.md"]
 
@@ -90,7 +90,7 @@ def test_what_is_left_out_stays_in_commits(world):
     _, forge, commits, _ = world
     git = Git(forge.path)
     listed = list(entries(git, commits["case-twins"]))
-    with Blobs(git) as blobs:
+    with Objects(git) as blobs:
         found = inspect(listed, blobs)
     assert {entry.path for entry in found.carried} | {one.entry.path for one in found.accepted.values()} == {
         entry.path for entry in listed

@@ -17,7 +17,7 @@ import pytest
 
 from mesh.errors import GitFailed, InvalidInput, RemoteMoved
 from mesh.git import head
-from mesh.git.objects import Blobs
+from mesh.git.objects import Objects
 from mesh.git.remotes import checked_branch, checked_url, default_branch, fetch, push, remember, seen
 from mesh.git.repository import Person, Repository
 from mesh.git.running import Git
@@ -451,7 +451,7 @@ def test_an_old_branch_is_read_with_its_own_reader(notes):
     """Two readers at once do not disturb each other."""
     notes.commit({"a.md": b"a", "b.md": b"b"}, "one", **BY)
     listed = list(notes.entries("HEAD"))
-    with Blobs(notes.git) as one, Blobs(notes.git) as other:
+    with Objects(notes.git) as one, Objects(notes.git) as other:
         assert [reader.read(entry.id, 10) for entry in listed for reader in (one, other)] == [b"a", b"a", b"b", b"b"]
     assert re.fullmatch("[0-9a-f]{40}", listed[0].id) and (listed[0].mode, listed[0].kind, listed[0].size) == (
         "100644",

@@ -23,7 +23,7 @@ from ..errors import MalformedMemory
 from ..memory import Memory, Problem
 from ..scan import is_memory
 from . import names
-from .objects import Blobs, Entry
+from .objects import Entry, Objects
 
 MAX_ENTRIES = 200_000
 MAX_MEMORY_BYTES = 1 << 30  # of all memories together that are new here
@@ -63,7 +63,7 @@ class Inspection:
         self.carried.append(entry)
 
 
-def inspect(entries: Iterable[Entry], blobs: Blobs, here: Mapping[str, str] | None = None) -> Inspection:
+def inspect(entries: Iterable[Entry], blobs: Objects, here: Mapping[str, str] | None = None) -> Inspection:
     """Look at all entries of a tree. `here`: the blobs, by path, that are in our own tree: not looked at again."""
     found, here = Inspection(), here or {}
     listed = _counted(entries, found)
@@ -177,7 +177,7 @@ def _above(path: bytes) -> Iterator[bytes]:
     return (b"/".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
-def _settings(entry: Entry, blobs: Blobs) -> Reason | None:
+def _settings(entry: Entry, blobs: Objects) -> Reason | None:
     """What is wrong with a file that tells git what to do. None of them is obeyed by Mesh: people are warned."""
     name = entry.path.rpartition(b"/")[2].lower()
     if name == b".gitmodules":
@@ -197,7 +197,7 @@ def _settings(entry: Entry, blobs: Blobs) -> Reason | None:
 # --- memories --------------------------------------------------------------------------------------------------
 
 
-def _read(memories: Iterable[Entry], blobs: Blobs, here: Mapping[str, str], found: Inspection) -> None:
+def _read(memories: Iterable[Entry], blobs: Objects, here: Mapping[str, str], found: Inspection) -> None:
     total = 0
     for entry in memories:
         path = entry.path.decode("utf-8")

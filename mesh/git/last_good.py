@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .. import codec
 from ..errors import MalformedMemory
 from . import enclosing, heads, reading
-from .objects import Blobs
+from .objects import Objects
 from .repository import Repository
 
 _FORMAT = "%x01%H%x00%ct%x00"
@@ -98,7 +98,7 @@ def _ours(repository: Repository) -> dict[str, str]:
     return found
 
 
-def _read(blobs: Blobs, blob: str) -> bytes | None:
+def _read(blobs: Objects, blob: str) -> bytes | None:
     """A blob that can be read as a memory with some text."""
     try:
         data = blobs.beginning(blob, codec.MAX_FILE_BYTES + 1)
@@ -107,7 +107,7 @@ def _read(blobs: Blobs, blob: str) -> bytes | None:
         return None
 
 
-def _before(blob: str, changes: Iterable[_Change], blobs: Blobs) -> Good | None:
+def _before(blob: str, changes: Iterable[_Change], blobs: Objects) -> Good | None:
     """`blob`: what cannot be read. `changes`: of its path, the latest first."""
     wanted = {blob}
     for one in changes:

@@ -51,14 +51,14 @@ def blob_name(data: bytes, like: str = "") -> str:
     return digest.hexdigest()
 
 
-class Blobs:
-    """Reads blobs one after the other from one process, which is started when the first is asked for."""
+class Objects:
+    """Reads blobs, and other objects, one after the other from one process, which is started by the first."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Blobs:
+    def __enter__(self) -> Objects:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +95,13 @@ class Blobs:
         if kind != "blob":
             raise FileNotFoundError(name)
         return kept
+
+    def whole(self, name: str) -> tuple[bytes, bytes]:
+        """The kind and the bytes of an object. Raises `GitFailed` if it is not there."""
+        kind, size = self._asked(name)
+        if kind in _NONE:
+            raise GitFailed(f"the object {name} is missing", place=str(self._git.git_dir), remedy="See: git fsck")
+        return kind.encode("ascii"), b"".join(self._pieces(name, size, size))
 
     def pieces(self, name: str, size: int = _PIECE) -> Iterator[bytes]:
         """An object of any kind, in pieces of at most `size` bytes, all of which must be taken. Raises `GitFailed`."""

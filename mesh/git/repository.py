@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import GitFailed
 from . import names
 from .heads import common_dir
-from .objects import Blobs, Entry, entries
+from .objects import Entry, Objects, entries
 from .running import Git
 from .trees import FILE, Leaf, Sets, index_info, write_tree
 
@@ -166,9 +166,9 @@ class Repository:
     def tree_of(self, commit: str) -> str:
         return self.git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").decode().strip()
 
-    def blobs(self) -> Blobs:
+    def blobs(self) -> Objects:
         """A context manager that reads blobs."""
-        return Blobs(self.git)
+        return Objects(self.git)
 
     # --- commits ---------------------------------------------------------------------------------------------
 

@@ -8,15 +8,12 @@ blobs has the same names everywhere, so clones that do this by themselves still 
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from ..errors import GitFailed
-from .running import Git, end
+from .objects import Objects
 
 _NUMBERS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}  # of kinds, in a pack
 _SIGNED = (b"gpgsig", b"gpgsig-sha256", b"mergetag")
@@ -24,43 +21,6 @@ _SIGNATURES = (b"-----BEGIN PGP ", b"-----BEGIN SSH SIGNATURE-----", b"-----BEGI
 _FOLDER = b"40000"
 # A message, its encoding, whether its commit touched what goes, and where that lay then or before.
 Reword = Callable[[bytes, str, bool, Iterable[bytes]], bytes]
-
-
-class Store:
-    """Reads objects of any kind by one process. A context manager."""
-
-    def __init__(self, git: Git) -> None:
-        self._git = git
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process:
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream:
-                    stream.close()
-            end(self._process)
-        self._process = None
-
-    def read(self, name: str) -> tuple[bytes, bytes]:
-        """The kind and the bytes of an object. Raises `GitFailed` if it is not there."""
-        stdin, stdout = self._streams()
-        stdin.write(name.encode("ascii") + b"\n")
-        stdin.flush()
-        header = stdout.readline().split()
-        if len(header) != 3 or not header[2].isdigit():
-            raise GitFailed(f"the object {name} is missing", place=str(self._git.git_dir), remedy="See: git fsck")
-        data = stdout.read(int(header[2]))
-        stdout.read(1)
-        return header[1], data
-
-    def _streams(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process is None:
-            self._process = self._git.start("cat-file", "--batch")
-        assert self._process.stdin and self._process.stdout
-        return self._process.stdin, self._process.stdout
 
 
 class Pack:
@@ -106,7 +66,7 @@ class Rewriting:
     `touched`: commits that changed what goes. `paths`: where it lay.
     """
 
-    store: Store
+    store: Objects
     dropped: Collection[str]
     reword: Reword
     pack: Pack | None = None
@@ -135,7 +95,7 @@ class Rewriting:
     def tree(self, name: str) -> tuple[str, frozenset[tuple[bytes, str]]]:
         """The tree without the blobs, and what it lost: names in it and blobs."""
         if name not in self._trees:
-            data = self.store.read(name)[1]
+            data = self.store.whole(name)[1]
             plain = _FOLDER + b" " not in data and not any(one in data for one in self._raw)
             self._trees[name] = (name, frozenset()) if plain else self._smaller(name, data)
         return self._trees[name]
@@ -162,7 +122,7 @@ class Rewriting:
     # --- commits and tags --------------------------------------------------------------------------------------------
 
     def commit(self, name: str) -> None:
-        data = self.store.read(name)[1]
+        data = self.store.whole(name)[1]
         head, _, message = data.partition(b"\n\n")
         fields = list(_fields(head))
         lost = self.tree(fields[0][1].decode())[1]
@@ -191,7 +151,7 @@ class Rewriting:
 
     def tag(self, name: str) -> str | None:
         if name not in self._tags:
-            self._tags[name] = self._tag(name, self.store.read(name)[1])
+            self._tags[name] = self._tag(name, self.store.whole(name)[1])
         return self._tags[name]
 
     def _tag(self, name: str, data: bytes) -> str | None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from .. import codec
 from ..errors import AmbiguousId, MalformedMemory, NotFound
 from ..git import reading
-from ..git.objects import Blobs
+from ..git.objects import Objects
 from ..git.reading import Commit, Touched
 from ..memory import MIN_PREFIX, Memory, derived_id
 from .past import Past
@@ -80,7 +80,7 @@ class Versions:
     """Reads memories' files out of a repository. A context manager."""
 
     def __init__(self, past: Past) -> None:
-        self._past, self._blobs = past, Blobs(past.repository.git)
+        self._past, self._blobs = past, Objects(past.repository.git)
         self._memory = lru_cache(_KEPT)(self._read)
 
     def __enter__(self) -> Versions:

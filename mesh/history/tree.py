@@ -9,7 +9,7 @@ from .. import codec
 from ..errors import InvalidInput, VaultUnavailable
 from ..file_reader import FileReader
 from ..git import reading
-from ..git.objects import Blobs
+from ..git.objects import Objects
 from ..memory import Memory
 from ..refresh import Refresh
 from ..scan import Snapshot, Stamp
@@ -24,7 +24,7 @@ class TreeVault(Vault):
     def __init__(self, home: Path, past: Past, commit: str) -> None:
         super().__init__(home)
         self.tree = past.repository.tree_of(commit)
-        self._past, self._blobs = past, Blobs(past.repository.git)
+        self._past, self._blobs = past, Objects(past.repository.git)
         self._listed: dict[str, tuple[str, int]] | None = None
 
     def close(self) -> None:

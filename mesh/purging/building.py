@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import GitFailed
+from ..git.objects import Objects
 from ..git.remotes import FETCHED, SEEN
 from ..git.repository import Person, Repository
-from ..git.rewriting import Pack, Rewriting, Store
+from ..git.rewriting import Pack, Rewriting
 from ..git.running import Git
 from . import record
 from .target import Target
@@ -48,7 +49,7 @@ def rewritten(repository: Repository, target: Target, wording: Wording, pack: Pa
     """All commits of a repository without the target; written into a new `pack`, unless it is only asked."""
     length = len(next(iter(target.blobs), "")) or 40
     said = repository.git.run("rev-list", "--topo-order", "--reverse", "--all", "--reflog", limit=1 << 30)
-    with Store(repository.git) as store:
+    with Objects(repository.git) as store:
         found = Rewriting(store, target.blobs, wording.without, Pack(pack, length) if pack else None)
         for commit in said.decode("ascii").split():
             found.commit(commit)

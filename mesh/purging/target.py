@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from .. import codec
 from ..errors import MalformedMemory, NotFound
 from ..git import reading
-from ..git.objects import blob_name
+from ..git.objects import Objects, blob_name
 from ..git.repository import Repository
-from ..git.rewriting import Store
 from ..history.changes import Change, Version, Versions, of_memory
 from ..history.past import Past
 from ..rivals import rival_of
@@ -75,9 +74,9 @@ def find_blobs(target: Target, workspace: Workspace, repository: Repository) -> 
     """The target with every blob of it that the repository has, and what these hold."""
     found: dict[str, bytes] = {}
     followed = _followed(target, workspace, repository) | target.blobs
-    with Store(repository.git) as store:
+    with Objects(repository.git) as store:
         for name in _small_blobs(repository):
-            data = store.read(name)[1]
+            data = store.whole(name)[1]
             if data.strip() and (name in followed or target.names(data)):
                 found[name] = data
     return replace(target, blobs=target.blobs | frozenset(found)), list(found.values())

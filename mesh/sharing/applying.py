@@ -15,7 +15,7 @@ from ..codec import MAX_FILE_BYTES
 from ..errors import EditConflict, MeshError, VaultUnavailable
 from ..files import Folder, failures_reported
 from ..git.inspection import inspect
-from ..git.objects import Blobs, blob_name
+from ..git.objects import Objects, blob_name
 from ..git.trees import Leaf, Leaves
 from ..memory import Problem
 from ..replacing import Change, change, change_all
@@ -102,7 +102,7 @@ def _now_on_disk(before: Leaves, new: Leaves, wanted: Leaves, done: Applied) -> 
     return with_sets(after, {path: leaf for path, leaf in wanted.items() if path not in left})
 
 
-def _written(shared: Shared, on_disk: Leaves, steps: list[Step], blobs: Blobs) -> Applied:
+def _written(shared: Shared, on_disk: Leaves, steps: list[Step], blobs: Objects) -> Applied:
     done = Applied()
     for start in range(0, len(steps), _AT_ONCE):
         some = steps[start : start + _AT_ONCE]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..codec import MAX_FILE_BYTES
-from ..git.objects import Blobs
+from ..git.objects import Objects
 from ..git.repository import Repository
 from ..git.trees import FILE, Leaf, Leaves, write_tree
 from ..items import Blob, Tree
@@ -50,7 +50,12 @@ def joined(
 
 
 def _joined(
-    repository: Repository, blobs: Blobs, bases: Sequence[Leaves], ours: Leaves, theirs: Leaves, commits: Sequence[str]
+    repository: Repository,
+    blobs: Objects,
+    bases: Sequence[Leaves],
+    ours: Leaves,
+    theirs: Leaves,
+    commits: Sequence[str],
 ) -> Joined:
     plain = _Plain(repository, blobs)
     plain.look(*bases, ours, theirs)
@@ -69,7 +74,7 @@ def _joined(
 class _Plain:
     """Which entries are files that the merge of memories may read: no links, and no memory beyond all size."""
 
-    def __init__(self, repository: Repository, blobs: Blobs) -> None:
+    def __init__(self, repository: Repository, blobs: Objects) -> None:
         self._repository, self._blobs, self._large = repository, blobs, set[str]()
         self._known: set[str] = set()
 

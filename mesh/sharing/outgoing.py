@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..codec import MAX_FILE_BYTES
 from ..errors import GitFailed, MayNotLeave
-from ..git.objects import Blobs
+from ..git.objects import Objects
 from ..git.running import Git
 from ..memory import Problem
 from ..purging.record import Record
@@ -70,7 +70,7 @@ def _came_with(git: Git, blob: str, tips: Sequence[str], known: Sequence[str]) -
 def leaking(git: Git, objects: Sequence[Sent]) -> Iterator[tuple[Sent, Problem]]:
     """What of these may not leave, and why."""
     allowed, purged = leaks.allowed_here(git), Record.of(git.git_dir).blobs
-    with Blobs(git) as blobs:
+    with Objects(git) as blobs:
         for one in objects:
             if one.name in purged:
                 yield one, Problem(one.path, 0, "purged", "it was purged", "Take it out: mesh forget --purge-history")
@@ -78,7 +78,7 @@ def leaking(git: Git, objects: Sequence[Sent]) -> Iterator[tuple[Sent, Problem]]
             yield from [(one, why) for why in _leaks_of(one, blobs, allowed)]
 
 
-def _leaks_of(one: Sent, blobs: Blobs, allowed: Collection[str]) -> Iterator[Problem]:
+def _leaks_of(one: Sent, blobs: Objects, allowed: Collection[str]) -> Iterator[Problem]:
     if one.kind == "blob" and one.size > MAX_FILE_BYTES:
         yield from leaks.in_pieces(one.path, blobs.pieces(one.name, leaks.PIECE), allowed)
     elif one.kind == "blob":

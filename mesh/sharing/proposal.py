@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..codec import MAX_FILE_BYTES
 from ..errors import InvalidInput
-from ..git.objects import Blobs, Entry, blob_name
+from ..git.objects import Entry, Objects, blob_name
 from ..git.repository import Repository
 from ..git.running import Git
 
@@ -41,7 +41,7 @@ class Proposal:
     def gone(self) -> list[str]:
         return [path for path in self.before if path not in self.now]
 
-    def blobs(self) -> Blobs:
+    def blobs(self) -> Objects:
         """A context manager that reads what is proposed."""
         if self.head:
             return self.repository.blobs()
@@ -125,7 +125,7 @@ def _entry(file: Path, path: bytes, like: str, before: Entry | None) -> Entry | 
     return Entry(path, "100644", "blob", blob_name(data, like), about.st_size)
 
 
-class _OnDisk(Blobs):
+class _OnDisk(Objects):
     """The bytes of files, by the names that git would give them."""
 
     def __init__(self, git: Git, top: Path, prefix: str, now: Mapping[str, Entry]) -> None:
