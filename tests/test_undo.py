@@ -118,6 +118,20 @@ def test_local_and_uncommitted_memories_are_counted_and_left(team):
     assert team.mesh.count() == 2
 
 
+def test_what_is_local_only_now_is_left_and_its_place_is_not_told(team):
+    """It is told by the path under which it was shared."""
+    path = team.write("a.md", "one", "aaaa0001", "claude")
+    team.commit("claude")
+    local = team.home / "_local" / "team"
+    local.mkdir(parents=True)
+    path.rename(local / "my-own-name.md")
+    for dry_run in (True, False):
+        done = team.mesh.undo("claude", "2026-01-01", dry_run=dry_run)
+        assert happens(done) == {"aaaa0001": "left"} and done["memories"][0]["path"] == "team/a.md"
+        assert "my-own-name" not in str(done) and done["commit"] is None
+    assert (local / "my-own-name.md").read_text().endswith("one\n")
+
+
 def test_staged_work_of_a_person_stays_staged(team):
     """The commit holds what was undone, and nothing else."""
     team.write("a.md", "one", "aaaa0001")

@@ -164,7 +164,7 @@ class _One:
 
     def plan(self) -> Undone:
         if self._now_path and self._now_path != self._past.in_home(self._past.in_repository(self._now_path)):
-            return self._left("it is local_only now")
+            return replace(self._left("it is local_only now"), step=self._as_it_was_shared())
         if self._now is not None and _says_local(self._now, self._now_path or ""):
             return self._left("it says local_only now")
         latest = self._since[0].after
@@ -228,6 +228,11 @@ class _One:
     def _left(self, reason: str) -> Undone:
         step = Step(self._now_path, self._now, self._now_path, self._now)
         return replace(self._undone(LEFT, step), reason=reason)
+
+    def _as_it_was_shared(self) -> Step:
+        """Nothing to do, told by the path that the history has: the one in `_local/` is nobody's to know."""
+        path = self._past.in_home(self._since[0].latest.path)
+        return Step(path, None, path, None)
 
     def _data(self, version: object) -> bytes | None:
         blob = _blob(version)
